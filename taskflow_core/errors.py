@@ -1,0 +1,203 @@
+"""Every error that TaskFlow raises on purpose, each with a stable code.
+
+::
+
+    TaskFlowError
+    ├── InvalidInput            invalid              what was given breaks rules; names every fault
+    │   └── UnknownOwner        invalid              a task is to belong to nobody
+    ├── Unauthenticated         unauthenticated      who asks is not known
+    │   └── InvalidCredentials  invalid_credentials  wrong email or password
+    ├── Forbidden               forbidden            known, but may not
+    ├── NotFound                not_found            is not there, or must not be seen
+    ├── Conflict                conflict             the present state does not allow it
+    │   ├── EmailTaken          email_taken
+    │   ├── InvalidTransition   invalid_transition
+    │   ├── LastAdmin           last_admin
+    │   └── BatchFailed         batch_failed         an atomic batch that changed nothing
+    ├── VersionMismatch         version_mismatch     changed since the caller read it
+    └── Unavailable             unavailable          a dependency cannot serve this now
+        ├── Contention          contention           lost a race for locks; nothing was changed
+        ├── Overloaded          overloaded           too much waits already
+        └── DeadlineExceeded    deadline_exceeded    it took longer than a statement may
+
+The code, not the class name, is what clients may rely on. A detail is for people: it never
+holds SQL, a stack, a host name or a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with an input.
+
+    Attributes:
+        path: Where, as names and indexes from the outside in; empty for the whole input.
+        detail: What is wrong, as a sentence without the offending value.
+    """
+
+    path: tuple[str | int, ...]
+    detail: str
+
+
+class TaskFlowError(Exception):
+    """The root of the tree; raised only as one of its subclasses."""
+
+    code: ClassVar[str] = "error"
+    default_detail: ClassVar[str] = "Something went wrong."
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or self.default_detail
+        super().__init__(self.detail)
+
+
+class InvalidInput(TaskFlowError):
+    """What was given breaks one rule or several; `faults` names all of them."""
+
+    code = "invalid"
+    default_detail = "The input is not valid."
+
+    def __init__(self, faults: Iterable[Fault], detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.faults: tuple[Fault, ...] = tuple(faults)
+
+    def __str__(self) -> str:
+        """Return the detail and every fault with its path."""
+        listed = "; ".join(f"{'.'.join(map(str, f.path)) or 'input'}: {f.detail}" for f in self.faults)
+        return f"{self.detail} {listed}".strip()
+
+
+class UnknownOwner(InvalidInput):
+    """A task is to belong to a user that does not exist (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__([Fault(("user_id",), "must be a user that exists")])
+
+
+class Unauthenticated(TaskFlowError):
+    """Nobody, or somebody who cannot be believed, asks."""
+
+    code = "unauthenticated"
+    default_detail = "Authentication is required."
+
+
+class InvalidCredentials(Unauthenticated):
+    """The email and password do not open an account; which of the two is not told."""
+
+    code = "invalid_credentials"
+    default_detail = "The email or the password is wrong."
+
+
+class Forbidden(TaskFlowError):
+    """The caller may see this but not do that."""
+
+    code = "forbidden"
+    default_detail = "You may not do this."
+
+
+class NotFound(TaskFlowError):
+    """It does not exist, or the caller may not know that it does: the answer is the same."""
+
+    code = "not_found"
+    default_detail = "There is no such thing."
+
+
+class Conflict(TaskFlowError):
+    """The present state does not allow the change."""
+
+    code = "conflict"
+    default_detail = "The present state does not allow this."
+
+
+class EmailTaken(Conflict):
+    """Another live account has this email, in whatever letter case."""
+
+    code = "email_taken"
+    default_detail = "This email belongs to an account already."
+
+
+class InvalidTransition(Conflict):
+    """A closed task cannot become the other kind of closed."""
+
+    code = "invalid_transition"
+    default_detail = "The status cannot change like this."
+
+
+class LastAdmin(Conflict):
+    """Somebody must be able to administer: the last active admin stays one."""
+
+    code = "last_admin"
+    default_detail = "The last active admin cannot be demoted, deactivated or deleted."
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of one item of a batch: done where `error` is None."""
+
+    id: UUID
+    error: TaskFlowError | None = None
+
+
+class BatchFailed(Conflict):
+    """An atomic batch in which an item could not be done; nothing was changed.
+
+    Attributes:
+        results: One for each distinct item, in the order given. Those without an error would have been done.
+    """
+
+    code = "batch_failed"
+    default_detail = "Not every item could be done, so nothing was changed."
+
+    def __init__(self, results: Sequence[BatchResult]) -> None:
+        super().__init__()
+        self.results = tuple(results)
+
+
+class VersionMismatch(TaskFlowError):
+    """It has changed since the caller read it (HTTP: `If-Match`, RFC 9110 section 13.1.1)."""
+
+    code = "version_mismatch"
+    default_detail = "It has changed since you read it."
+
+
+class Unavailable(TaskFlowError):
+    """A dependency cannot serve this now; trying again later may succeed.
+
+    Attributes:
+        retry_after: Seconds after which trying again makes sense.
+    """
+
+    code = "unavailable"
+    default_detail = "A service that this needs cannot be reached now."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Contention(Unavailable):
+    """It lost a race for locks and was taken back whole; the same command may be given again at once."""
+
+    code = "contention"
+    default_detail = "Others change the same things right now; try again."
+
+
+class Overloaded(Unavailable):
+    """Too much waits for the same scarce thing already."""
+
+    code = "overloaded"
+    default_detail = "Too many requests wait for this already."
+
+
+class DeadlineExceeded(Unavailable):
+    """The question took longer than one may take; a narrower one may succeed."""
+
+    code = "deadline_exceeded"
+    default_detail = "This took too long and was stopped; ask for less."

@@ -1,0 +1,63 @@
+"""What the fields of tasks and users have in common: leaving one as it is, and checking several at once."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from taskflow_core.errors import Fault, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Unset(Enum):
+    """The type of `UNSET`: a field that a change leaves as it is, unlike None, which clears it."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        """Return the name that code uses."""
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""Leave this field as it is."""
+
+
+def check_text(value: str, *, least: int, most: int) -> str:
+    """Return `value` as it is, once it is known to be storable and of a fair length, in characters.
+
+    Raises:
+        ValueError: It is too short or too long, or holds what PostgreSQL cannot store as
+            text (NUL, lone surrogates). The message is a sentence for people.
+    """
+    if "\0" in value:
+        raise ValueError("must not contain NUL")
+    if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError("must be valid Unicode")
+    if len(value) < least:
+        raise ValueError("must not be empty" if least == 1 else f"must have at least {least} characters")
+    if len(value) > most:
+        raise ValueError(f"must have at most {most} characters")
+    return value
+
+
+def check_fields(rules: Mapping[str, Callable[[Any], object]], given: Mapping[str, object]) -> dict[str, Any]:
+    """Return `given` with each field as its rule makes it; fields that are `UNSET` are left out.
+
+    Raises:
+        InvalidInput: With every fault at once, each at its field's name.
+    """
+    checked: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, value in given.items():
+        if value is UNSET:
+            continue
+        try:
+            checked[name] = rules[name](value) if name in rules else value
+        except ValueError as error:
+            faults.append(Fault((name,), str(error)))
+    if faults:
+        raise InvalidInput(faults)
+    return checked

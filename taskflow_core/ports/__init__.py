@@ -1,0 +1,1 @@
+"""What the core needs of the world outside, as Protocols; the contract stands in the docstrings."""

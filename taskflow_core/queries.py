@@ -1,0 +1,155 @@
+"""Questions about many: what to look for, in which order, from where on; and the page that answers.
+
+Pages are by keyset: a `Position` is the sort key and the id of the last row seen, never a row
+number. So every row whose key does not change while one pages through is seen exactly once,
+and page 1,000 costs what page 1 does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from taskflow_core.errors import Fault, InvalidInput
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_core.tasks import Priority, Status
+    from taskflow_core.users import Role
+
+T = TypeVar("T")
+
+LIMIT_DEFAULT: Final = 20
+LIMIT_MAX: Final = 100
+SEARCH_MAX: Final = 255
+"""Characters of a search; longer than any title makes no sense."""
+
+
+class TaskSort(StrEnum):
+    """What a list of tasks is sorted by; ties by id, in the same direction."""
+
+    CREATED_AT = "created_at"
+    DUE_DATE = "due_date"
+    PRIORITY = "priority"
+    UPDATED_AT = "updated_at"
+
+
+class UserSort(StrEnum):
+    """What a list of users is sorted by."""
+
+    CREATED_AT = "created_at"
+    EMAIL = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last row of a page.
+
+    Attributes:
+        key: Its sort key: a time, a priority's rank, or an email. None where it has none
+            (no due date) and where the id alone is the order (by creation).
+        id: Its id.
+        as_of: When the first page was asked for; what "overdue" means on all the pages.
+    """
+
+    key: datetime | int | str | None
+    id: UUID
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some of many.
+
+    Attributes:
+        items: In the order asked for.
+        next: Where the next page begins; None where this is the last.
+    """
+
+    items: tuple[T, ...]
+    next: Position | None
+
+
+def check_limit(limit: int) -> None:
+    """Raise `InvalidInput` where `limit` is not between 1 and 100."""
+    if not 1 <= limit <= LIMIT_MAX:
+        raise InvalidInput([Fault(("limit",), f"must be between 1 and {LIMIT_MAX}")])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskQuery:
+    """Which tasks, in which order.
+
+    Attributes:
+        owner: Whose; None for everyone's.
+        search: A substring of title or description, any letter case (Unicode case folding), nothing in it special.
+        created_from: Inclusive, as all the `_from`.
+        created_to: Exclusive, as all the `_to`.
+        overdue: True for the overdue only, False for the others, None for both.
+        deleted: Whether to list the deleted ones instead of the live ones.
+        sort: The key; by creation is by id, since ids sort by creation (UUIDv7).
+        descending: Largest first. Tasks without due date come last either way.
+        limit: The most items on a page.
+        after: The end of the page before.
+    """
+
+    owner: UUID | None
+    status: Status | None = None
+    priority: Priority | None = None
+    search: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    due_from: datetime | None = None
+    due_to: datetime | None = None
+    overdue: bool | None = None
+    deleted: bool = False
+    sort: TaskSort = TaskSort.CREATED_AT
+    descending: bool = True
+    limit: int = LIMIT_DEFAULT
+    after: Position | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserQuery:
+    """Which users, in which order; accounts marked as deleted are in none.
+
+    Attributes:
+        search: A substring of email or name, any letter case.
+    """
+
+    search: str | None = None
+    role: Role | None = None
+    active: bool | None = None
+    sort: UserSort = UserSort.CREATED_AT
+    descending: bool = True
+    limit: int = LIMIT_DEFAULT
+    after: Position | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryQuery:
+    """The history of one task, newest first.
+
+    Attributes:
+        before_version: Entries older than this one only.
+    """
+
+    task_id: UUID
+    limit: int = LIMIT_DEFAULT
+    before_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage(Generic[T]):
+    """Some of a task's history.
+
+    Attributes:
+        items: Newest first.
+        next_before: What to ask for next; None where this is the end.
+    """
+
+    items: tuple[T, ...]
+    next_before: int | None

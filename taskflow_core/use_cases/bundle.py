@@ -1,0 +1,103 @@
+"""All use cases together, as the entrypoints and embedders take them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from taskflow_core.permissions import Actor
+from taskflow_core.use_cases.auth.log_in import LogIn
+from taskflow_core.use_cases.auth.register import Register
+from taskflow_core.use_cases.tasks.batch import ChangeTasks
+from taskflow_core.use_cases.tasks.change import ChangeTask
+from taskflow_core.use_cases.tasks.create import CreateTask
+from taskflow_core.use_cases.tasks.delete import DeleteTask, RestoreTask
+from taskflow_core.use_cases.tasks.find import CountTasks, FindTask, ListTasks, ReadHistory
+from taskflow_core.use_cases.users.change import ChangeUser
+from taskflow_core.use_cases.users.create import CreateUser
+from taskflow_core.use_cases.users.delete import DeleteUser, PurgeUsers
+from taskflow_core.use_cases.users.find import FindUser, ListUsers
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_core.errors import BatchResult
+    from taskflow_core.ports.persistence import TaskReads, Transactions, UserReads
+    from taskflow_core.ports.security import AccessTokens, PasswordHasher
+    from taskflow_core.ports.time import Clock, Ids
+    from taskflow_core.queries import HistoryPage, HistoryQuery, Page, TaskQuery, UserQuery
+    from taskflow_core.tasks import HistoryEntry, TaskStats, TaskView
+    from taskflow_core.use_cases.auth.log_in import LogInAttempt, SignedIn
+    from taskflow_core.use_cases.auth.register import Registration
+    from taskflow_core.use_cases.tasks.batch import Batch
+    from taskflow_core.use_cases.tasks.change import TaskChange
+    from taskflow_core.use_cases.tasks.create import NewTask
+    from taskflow_core.use_cases.tasks.delete import TaskDeletion, TaskRestoration
+    from taskflow_core.use_cases.users.change import UserChange
+    from taskflow_core.use_cases.users.create import NewUser
+    from taskflow_core.use_cases.users.delete import UserDeletion
+    from taskflow_core.users import UserView
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+UseCase: TypeAlias = Callable[[C, Actor], Awaitable[R]]
+"""What a use case is to those who call it: a command and who gives it, in; the result, out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """Everything that one can do with TaskFlow."""
+
+    register: Callable[[Registration], Awaitable[SignedIn]]
+    log_in: Callable[[LogInAttempt], Awaitable[SignedIn]]
+    create_task: UseCase[NewTask, TaskView]
+    change_task: UseCase[TaskChange, TaskView]
+    delete_task: UseCase[TaskDeletion, None]
+    restore_task: UseCase[TaskRestoration, TaskView]
+    change_tasks: UseCase[Batch, tuple[BatchResult, ...]]
+    find_task: UseCase[UUID, TaskView]
+    list_tasks: UseCase[TaskQuery, Page[TaskView]]
+    count_tasks: UseCase[UUID | None, TaskStats]
+    read_history: UseCase[HistoryQuery, HistoryPage[HistoryEntry]]
+    create_user: UseCase[NewUser, UserView]
+    change_user: UseCase[UserChange, UserView]
+    delete_user: UseCase[UserDeletion, None]
+    purge_users: Callable[[Actor], Awaitable[int]]
+    find_user: UseCase[UUID, UserView]
+    list_users: UseCase[UserQuery, Page[UserView]]
+
+    @classmethod
+    def over(
+        cls,
+        *,
+        transactions: Transactions,
+        task_reads: TaskReads,
+        user_reads: UserReads,
+        passwords: PasswordHasher,
+        tokens: AccessTokens,
+        clock: Clock,
+        ids: Ids,
+    ) -> UseCases:
+        """Return the use cases over these ports."""
+        create_user = CreateUser(transactions, passwords, clock, ids)
+        return cls(
+            register=Register(create_user, tokens),
+            log_in=LogIn(user_reads, passwords, tokens, clock),
+            create_task=CreateTask(transactions, clock, ids),
+            change_task=ChangeTask(transactions, clock, ids),
+            delete_task=DeleteTask(transactions, clock, ids),
+            restore_task=RestoreTask(transactions, clock, ids),
+            change_tasks=ChangeTasks(transactions, clock, ids),
+            find_task=FindTask(task_reads),
+            list_tasks=ListTasks(task_reads, clock),
+            count_tasks=CountTasks(task_reads, clock),
+            read_history=ReadHistory(task_reads),
+            create_user=create_user,
+            change_user=ChangeUser(transactions, clock),
+            delete_user=DeleteUser(transactions, clock),
+            purge_users=PurgeUsers(transactions),
+            find_user=FindUser(user_reads),
+            list_users=ListUsers(user_reads, clock),
+        )

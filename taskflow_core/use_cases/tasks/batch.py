@@ -1,0 +1,156 @@
+"""Change many tasks in one unit of work: all of them or none, or as many as can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core.errors import BatchFailed, BatchResult, Fault, InvalidInput, NotFound, TaskFlowError
+from taskflow_core.fields import UNSET, check_fields
+from taskflow_core.permissions import Actor, require_assign, require_change_task, require_delete_task
+from taskflow_core.tasks import FIELD_RULES, Status, TaskChanges
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from taskflow_core.ports.persistence import Transaction, Transactions
+    from taskflow_core.ports.time import Clock, Ids
+    from taskflow_core.tasks import HistoryEntry, Task
+
+BATCH_MAX: Final = 1_000
+
+
+class BatchAction(StrEnum):
+    """What a batch does to each of its tasks."""
+
+    COMPLETE = "complete"
+    DELETE = "delete"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One task of a batch.
+
+    Attributes:
+        version: The version it must have; None for any.
+    """
+
+    id: UUID
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What is to be done, and to which tasks.
+
+    Attributes:
+        items: 1 to 1,000; an id that stands twice counts once.
+        changes: What an update makes of each; empty for the other actions.
+        atomic: Whether one that fails keeps all others from being done.
+    """
+
+    action: BatchAction
+    items: tuple[BatchItem, ...]
+    changes: TaskChanges = field(default_factory=TaskChanges)
+    atomic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTasks:
+    """Do the same to many tasks, in one transaction of a fixed number of statements."""
+
+    transactions: Transactions
+    clock: Clock
+    ids: Ids
+
+    async def __call__(self, command: Batch, actor: Actor) -> tuple[BatchResult, ...]:
+        """Return what became of each distinct item, in the order given.
+
+        Raises:
+            InvalidInput: The batch itself is at fault (its size, its changes, an id with two versions).
+            Forbidden: The tasks are to go to somebody else, without the permission.
+            BatchFailed: It is atomic and an item could not be done; nothing was changed.
+        """
+        items = _checked(command)
+        new_owners = [] if command.changes.user_id is UNSET else [command.changes.user_id]
+        for owner in new_owners:
+            require_assign(actor, owner)
+        async with self.transactions() as transaction:
+            step = _Step(transaction, command, actor, self.clock(), self.ids)
+            tasks = await transaction.tasks.load(items, and_owners=new_owners)
+            results = tuple(step.outcome(id, tasks.get(id), version) for id, version in items.items())
+            if command.atomic and any(result.error for result in results):
+                raise BatchFailed(results)
+            if step.saved:
+                await transaction.commit()
+        return results
+
+
+@dataclass(slots=True)
+class _Step:
+    """What a batch does to one task after the other."""
+
+    transaction: Transaction
+    command: Batch
+    actor: Actor
+    now: datetime
+    ids: Ids
+    saved: int = 0
+    changes: TaskChanges = field(init=False)
+
+    def __post_init__(self) -> None:
+        completes = self.command.action is BatchAction.COMPLETE
+        self.changes = TaskChanges(status=Status.COMPLETED) if completes else self.command.changes
+
+    def outcome(self, id: UUID, task: Task | None, version: int | None) -> BatchResult:
+        try:
+            if task is None:
+                raise NotFound
+            entry = self._apply(task, version)
+        except TaskFlowError as error:
+            return BatchResult(id, error)
+        if entry is not None:
+            self.saved += 1
+            self.transaction.tasks.save(task, entry)
+        return BatchResult(id)
+
+    def _apply(self, task: Task, version: int | None) -> HistoryEntry | None:
+        deletes = self.command.action is BatchAction.DELETE
+        (require_delete_task if deletes else require_change_task)(self.actor, task.user_id)
+        task.require_live()
+        task.require_version(version)
+        entry_id = self.ids(self.now)
+        if deletes:
+            return task.delete(entry_id=entry_id, actor=self.actor, now=self.now)
+        return task.change(self.changes, entry_id=entry_id, actor=self.actor, now=self.now)
+
+
+def _checked(command: Batch) -> dict[UUID, int | None]:
+    """Return the version that each distinct id must have, in the order given."""
+    faults = [*_faults_of_changes(command)]
+    if not 1 <= len(command.items) <= BATCH_MAX:
+        faults.append(Fault(("items",), f"must be between 1 and {BATCH_MAX} tasks"))
+    versions: dict[UUID, int | None] = {}
+    for index, item in enumerate(command.items):
+        if versions.setdefault(item.id, item.version) != item.version:
+            faults.append(Fault(("items", index), "is there already, with another version"))
+    if faults:
+        raise InvalidInput(faults)
+    return versions
+
+
+def _faults_of_changes(command: Batch) -> list[Fault]:
+    given = command.changes.given()
+    updates = command.action is BatchAction.UPDATE
+    if updates and not given:
+        return [Fault(("changes",), "must be given for an update")]
+    if given and not updates:
+        return [Fault(("changes",), "must be left out unless the action is an update")]
+    try:
+        check_fields(FIELD_RULES, given)
+    except InvalidInput as error:
+        return [Fault(("changes", *fault.path), fault.detail) for fault in error.faults]
+    return []

@@ -1,0 +1,78 @@
+"""Change an account: one's own profile, or anybody's with its role and activity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core.errors import LastAdmin, NotFound
+from taskflow_core.permissions import Actor, require_change_user
+from taskflow_core.users import UserChanges, UserView
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_core.ports.persistence import Transaction, Transactions
+    from taskflow_core.ports.time import Clock
+    from taskflow_core.users import User
+
+OWN_FIELDS: Final = frozenset({"name"})
+"""What everybody may change of oneself. An email is a log-in: changing it takes the permission
+to manage users, until it can be confirmed by mail."""
+_GUARDED: Final = frozenset({"role", "active"})
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """Which account is to change into what.
+
+    Attributes:
+        version: The version it must have; None for any.
+    """
+
+    user_id: UUID
+    changes: UserChanges
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeUser:
+    """Change one account."""
+
+    transactions: Transactions
+    clock: Clock
+
+    async def __call__(self, command: UserChange, actor: Actor) -> UserView:
+        """Return the account as it is now; one that nothing changed keeps its version.
+
+        Raises:
+            NotFound: It is not there, or not to be seen.
+            Forbidden: It is another's, or a field that only who manages users may change.
+            InvalidInput: A field breaks its rule.
+            EmailTaken: Another live account has the email.
+            LastAdmin: No active admin would be left.
+            VersionMismatch: It has another version.
+        """
+        given = command.changes.given()
+        require_change_user(actor, command.user_id, own_profile_only=given.keys() <= OWN_FIELDS)
+        async with self.transactions() as transaction:
+            guarded = bool(_GUARDED & given.keys())
+            user, other_admins = await _load(transaction, command.user_id, guarded=guarded)
+            user.require_version(command.version)
+            administered = user.administers
+            if user.change(command.changes, self.clock()):
+                if administered and not user.administers and not other_admins:
+                    raise LastAdmin
+                transaction.users.save(user)
+                await transaction.commit()
+        return UserView.of(user)
+
+
+async def _load(transaction: Transaction, user_id: UUID, *, guarded: bool) -> tuple[User, int]:
+    if guarded:
+        user, other_admins = await transaction.users.load_with_admins(user_id)
+    else:
+        user, other_admins = await transaction.users.load(user_id), 0
+    if user is None:
+        raise NotFound
+    return user, other_admins

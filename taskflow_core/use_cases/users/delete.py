@@ -1,0 +1,89 @@
+"""Delete an account with all its tasks: mark it at once, purge it in small steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core.errors import LastAdmin, NotFound
+from taskflow_core.permissions import Actor, Permission, require_see_user
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_core.ports.persistence import Transactions
+    from taskflow_core.ports.time import Clock
+
+PURGE_STEP: Final = 1_000
+"""Rows of one step: short enough to stand in nobody's way."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserDeletion:
+    """Which account is to go.
+
+    Attributes:
+        version: The version it must have; None for any.
+    """
+
+    user_id: UUID
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteUser:
+    """Close an account for good. From the acknowledgement on nobody finds it, and its email is free.
+
+    Its tasks and their history go after that, by `PurgeUsers`.
+    """
+
+    transactions: Transactions
+    clock: Clock
+
+    async def __call__(self, command: UserDeletion, actor: Actor) -> None:
+        """Mark the account as deleted.
+
+        Raises:
+            NotFound: It is not there, or not to be seen.
+            Forbidden: Without the permission to manage users, for one's own account too.
+            LastAdmin: No active admin would be left.
+            VersionMismatch: It has another version.
+        """
+        require_see_user(actor, command.user_id)
+        actor.require(Permission.MANAGE_USERS)
+        async with self.transactions() as transaction:
+            user, other_admins = await transaction.users.load_with_admins(command.user_id)
+            if user is None:
+                raise NotFound
+            user.require_version(command.version)
+            if user.administers and not other_admins:
+                raise LastAdmin
+            user.mark_deleted(self.clock())
+            transaction.users.save(user)
+            await transaction.commit()
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeUsers:
+    """Remove what belongs to accounts that are marked as deleted.
+
+    Any number may run at once, and one that is killed is carried on by the next.
+    """
+
+    transactions: Transactions
+
+    async def __call__(self, actor: Actor) -> int:
+        """Return how many rows went, in steps of a transaction each, until none is left that nobody holds.
+
+        Raises:
+            Forbidden: Without the permission to manage users.
+        """
+        actor.require(Permission.MANAGE_USERS)
+        total = 0
+        while True:
+            async with self.transactions() as transaction:
+                removed = await transaction.users.purge(limit=PURGE_STEP)
+                await transaction.commit()
+            total += removed
+            if not removed:
+                return total

@@ -1,0 +1,196 @@
+"""Users and their roles: what an account is, and every rule about its fields."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from taskflow_core.errors import VersionMismatch
+from taskflow_core.fields import UNSET, Unset, check_fields, check_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+EMAIL_MAX: Final = 254
+"""Characters; RFC 5321 section 4.5.3.1.3 less the angle brackets."""
+NAME_MAX: Final = 255
+PASSWORD_MIN: Final = 8
+PASSWORD_MAX: Final = 256
+
+
+class Role(StrEnum):
+    """What somebody is here; `taskflow_core.permissions` says what each may do."""
+
+    USER = "user"
+    MANAGER = "manager"
+    ADMIN = "admin"
+
+
+def check_email(value: str) -> str:
+    """Return the address as accounts are known by it: NFKC, case-folded.
+
+    The syntax check is the one that HTML's `input type=email` makes in spirit: one `@`, something
+    on both sides, no blanks or control characters. Only a mail that arrives proves more.
+
+    Raises:
+        ValueError: It cannot be an address.
+    """
+    text = check_text(value.strip(), least=1, most=EMAIL_MAX)
+    email = unicodedata.normalize("NFKC", text).casefold()
+    local, at, domain = email.rpartition("@")
+    labels = domain.split(".")
+    blank = any(c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in email)
+    if not at or not local or "@" in local or blank or len(local) > 64 or len(email) > EMAIL_MAX:
+        raise ValueError("must be an email address")
+    if not all(labels) or any(len(label) > 63 for label in labels) or set("<>(),;:\\\"[]") & set(email):
+        raise ValueError("must be an email address")
+    return email
+
+
+def check_name(value: str) -> str:
+    """Return the name trimmed; 1 to 255 characters.
+
+    Raises:
+        ValueError: It is empty or too long.
+    """
+    return check_text(value.strip(), least=1, most=NAME_MAX)
+
+
+def check_password(value: str) -> str:
+    """Return the password as it is: 8 to 256 characters, nothing trimmed (NIST SP 800-63B).
+
+    Raises:
+        ValueError: It is too short or too long, or is not valid Unicode.
+    """
+    return check_text(value, least=PASSWORD_MIN, most=PASSWORD_MAX)
+
+
+FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {
+    "email": check_email,
+    "name": check_name,
+    "password": check_password,
+}
+"""The rule of each field that has one beyond its type; a rule raises ValueError with a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanges:
+    """A change of a user: every field that is not `UNSET` is to become what is given."""
+
+    email: str | Literal[Unset.UNSET] = UNSET
+    name: str | Literal[Unset.UNSET] = UNSET
+    role: Role | Literal[Unset.UNSET] = UNSET
+    active: bool | Literal[Unset.UNSET] = UNSET
+
+    def given(self) -> dict[str, object]:
+        """Return the fields that are to change, by name."""
+        fields = {"email": self.email, "name": self.name, "role": self.role, "active": self.active}
+        return {name: value for name, value in fields.items() if value is not UNSET}
+
+
+@dataclass(slots=True, kw_only=True)
+class User:
+    """An account.
+
+    Attributes:
+        email: As `check_email` returns it; unique among live accounts.
+        password_hash: What `PasswordHasher.hash` returned; never leaves the core's ports.
+        active: Whether it may sign in.
+        deleted_at: Set when the account is marked; its tasks and then its row are purged after that.
+        version: 1 at creation, one more with each change; what an ETag shows.
+    """
+
+    id: UUID
+    email: str
+    name: str
+    password_hash: str
+    role: Role
+    active: bool
+    created_at: datetime
+    updated_at: datetime
+    version: int = 1
+    deleted_at: datetime | None = None
+
+    @classmethod
+    def create(
+        cls, *, id: UUID, email: str, name: str, password_hash: str, now: datetime,
+        role: Role = Role.USER, active: bool = True,
+    ) -> User:
+        """Return a new account at version 1.
+
+        Raises:
+            InvalidInput: The email or the name breaks its rule.
+        """
+        fields = check_fields(FIELD_RULES, {"email": email, "name": name})
+        return cls(
+            id=id, email=fields["email"], name=fields["name"], password_hash=password_hash,
+            role=role, active=active, created_at=now, updated_at=now,
+        )  # fmt: skip
+
+    @property
+    def administers(self) -> bool:
+        """Whether it counts as an active admin."""
+        return self.role is Role.ADMIN and self.active and self.deleted_at is None
+
+    def require_version(self, version: int | None) -> None:
+        """Raise `VersionMismatch` where `version` is given and is not the present one."""
+        if version is not None and version != self.version:
+            raise VersionMismatch
+
+    def change(self, changes: UserChanges, now: datetime) -> bool:
+        """Apply `changes`; return whether anything became different (then the version moved).
+
+        Raises:
+            InvalidInput: A field breaks its rule; nothing is changed.
+        """
+        fields = check_fields(FIELD_RULES, changes.given())
+        moved = {name: value for name, value in fields.items() if getattr(self, name) != value}
+        for name, value in moved.items():
+            setattr(self, name, value)
+        if moved:
+            self._touch(now)
+        return bool(moved)
+
+    def mark_deleted(self, now: datetime) -> None:
+        """Close the account for good; its email is free from now on."""
+        self.deleted_at = now
+        self.active = False
+        self._touch(now)
+
+    def _touch(self, now: datetime) -> None:
+        self.updated_at = max(now, self.updated_at)
+        self.version += 1
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user as others see it: no secret in it."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    active: bool
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+    @classmethod
+    def of(cls, user: User) -> UserView:
+        """Return the view of an account that is loaded already."""
+        return cls(
+            user.id, user.email, user.name, user.role, user.active,
+            user.created_at, user.updated_at, user.version,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What signing in needs to know of an account."""
+
+    user: UserView
+    password_hash: str
