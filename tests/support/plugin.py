@@ -1,0 +1,92 @@
+"""The pytest plugin of this test suite: servers, databases, and what the run tells at its end.
+
+| fixture | scope | is |
+|---|---|---|
+| `postgres_url` | session | the administrator's URL, `postgresql://…`, with pg_stat_statements created |
+| `fresh_database_url` | test | an empty database |
+| `database_url` | test | a database at head, copied from a template that is migrated once |
+| `new_database` | test | a function for more than one: `new_database(migrated=True)` returns a URL |
+| `redis_url` | test | a Redis or Valkey that is empty when the test starts |
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.databases import Databases
+from support.servers import Servers, choose
+
+_servers = pytest.StashKey[Servers]()
+
+
+@pytest.fixture(scope="session")
+def _test_servers(pytestconfig: pytest.Config) -> Servers:
+    servers = choose()
+    pytestconfig.stash[_servers] = servers
+    return servers
+
+
+@pytest.fixture(scope="session")
+def postgres_url(_test_servers: Servers) -> Iterator[str]:
+    with _test_servers.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _databases(postgres_url: str) -> Iterator[Databases]:
+    databases = Databases(postgres_url)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def new_database(_databases: Databases) -> Iterator[Callable[..., str]]:
+    made: list[str] = []
+
+    def new(*, migrated: bool = True) -> str:
+        url = _databases.create_migrated() if migrated else _databases.create_empty()
+        made.append(url)
+        return url
+
+    yield new
+    for url in made:
+        _databases.drop(url)
+
+
+@pytest.fixture
+def fresh_database_url(new_database: Callable[..., str]) -> str:
+    return new_database(migrated=False)
+
+
+@pytest.fixture
+def database_url(new_database: Callable[..., str]) -> str:
+    return new_database(migrated=True)
+
+
+@pytest.fixture(scope="session")
+def _redis_server(_test_servers: Servers) -> Iterator[tuple[str, Any]]:
+    from redis import Redis
+
+    with _test_servers.redis() as url, Redis.from_url(url) as client:
+        yield url, client
+
+
+@pytest.fixture
+def redis_url(_redis_server: tuple[str, Any]) -> str:
+    url, client = _redis_server
+    client.flushall()
+    return url
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    servers = config.stash.get(_servers, None)
+    line = f"servers: {servers.describe() if servers else 'none, no test asked for one'}"
+    terminalreporter.write_line(line)
+    if report := os.environ.get("TASKFLOW_TEST_REPORT"):
+        outcomes = ("passed", "failed", "error", "skipped", "xfailed")
+        counts = {name: len(terminalreporter.getreports(name)) for name in outcomes}
+        told = ", ".join(f"{n} {name}" for name, n in counts.items() if n or name in {"passed", "failed"})
+        Path(report).write_text(f"{told}; {line}", encoding="utf-8")
