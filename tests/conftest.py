@@ -1,4 +1,4 @@
-"""What every test finds. Imports pytest and the standard library only: the core's tests run without the rest."""
+"""What every test finds. Imports pytest and the standard library only, for the tests of the core alone."""
 
 import asyncio
 import inspect

@@ -15,7 +15,7 @@ class Databases:
     def __init__(self, admin_url: str) -> None:
         import psycopg
 
-        self._admin_url = admin_url
+        self.admin_url = admin_url
         self._admin: psycopg.Connection[Any] = psycopg.connect(admin_url, autocommit=True)
         self._admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         self._numbers = itertools.count(1)
@@ -41,7 +41,7 @@ class Databases:
     def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
         self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        return _with_name(self._admin_url, name)
+        return _with_name(self.admin_url, name)
 
     def _migrated_template(self) -> str:
         import asyncio

@@ -11,6 +11,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,14 @@ def _test_servers(pytestconfig: pytest.Config) -> Servers:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(_test_servers: Servers) -> Iterator[str]:
-    with _test_servers.postgres() as url:
-        yield url
+def _databases(_test_servers: Servers) -> Iterator[Databases]:
+    with _test_servers.postgres() as url, closing(Databases(url)) as databases:
+        yield databases
 
 
 @pytest.fixture(scope="session")
-def _databases(postgres_url: str) -> Iterator[Databases]:
-    databases = Databases(postgres_url)
-    yield databases
-    databases.close()
+def postgres_url(_databases: Databases) -> str:
+    return _databases.admin_url
 
 
 @pytest.fixture

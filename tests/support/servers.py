@@ -6,12 +6,9 @@ Third-party packages are imported where they are needed: tests of the core load 
 
 import os
 import shlex
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.metadata import version
-from pathlib import Path
 from typing import Protocol
 
 POSTGRES_IMAGE = "postgres:18"
@@ -66,33 +63,17 @@ class WheelServers:
 
     @contextmanager
     def postgres(self) -> Iterator[str]:
-        from taskflow_embedded import PostgresServer
+        from taskflow_embedded import throwaway_postgres
 
-        with _short_directory() as directory, ExitStack() as stack:
-            server = PostgresServer(directory, settings=POSTGRES_SETTINGS)
-            stack.callback(server.stop)
-            server.start()
+        with throwaway_postgres(settings=POSTGRES_SETTINGS) as server:
             yield server.url
 
     @contextmanager
     def redis(self) -> Iterator[str]:
-        from taskflow_embedded import ValkeyServer
+        from taskflow_embedded import throwaway_valkey
 
-        with _short_directory() as directory, ExitStack() as stack:
-            server = ValkeyServer(directory, settings=REDIS_SETTINGS)
-            stack.callback(server.stop)
-            server.start()
+        with throwaway_valkey(settings=REDIS_SETTINGS) as server:
             yield server.url
-
-
-@contextmanager
-def _short_directory() -> Iterator[Path]:
-    """A directory for one server: a socket's path holds some 100 characters, too few for pytest's own."""
-    directory = Path(tempfile.mkdtemp(prefix="taskflow-tests-"))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def choose() -> Servers:

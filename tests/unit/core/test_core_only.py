@@ -1,9 +1,11 @@
 """`import taskflow_core` needs nothing but Python, as its source says and as a process shows."""
 
 import ast
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import taskflow_core
@@ -53,6 +55,13 @@ def test_every_module_of_the_core_imports_where_nothing_else_does() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.stderr == ""
     assert int(done.stdout) == sum(1 for _ in PACKAGE.rglob("*.py")) - 1
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    modules = pkgutil.walk_packages(taskflow_core.__path__, "taskflow_core.")
+    silent = [module.name for module in modules if not import_module(module.name).__doc__]
+    # packages that only group others need not
+    assert [name for name in silent if not (PACKAGE.parent / name.replace(".", "/")).is_dir()] == []
 
 
 def test_public_names_exist() -> None:
