@@ -1,0 +1,69 @@
+"""What is kept: dictionaries of copies, so that what was handed out can be changed without harm."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from taskflow_core import HistoryEntry, Task, User
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """Users, tasks and their history, in this process and for one event loop.
+
+    Attributes:
+        history: By task, oldest first.
+        data_versions: By owner; see `data_version`.
+        lock: Held by the one unit of work that is open.
+    """
+
+    users: dict[UUID, User] = field(default_factory=dict)
+    tasks: dict[UUID, Task] = field(default_factory=dict)
+    history: dict[UUID, list[HistoryEntry]] = field(default_factory=dict)
+    data_versions: dict[UUID, int] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def data_version(self, owner: UUID) -> int:
+        """Return the number that moves with each change of this owner's tasks, from 0."""
+        return self.data_versions.get(owner, 0)
+
+    def live_user(self, user_id: UUID) -> User | None:
+        """Return the stored account itself, unless it is marked as deleted."""
+        user = self.users.get(user_id)
+        return None if user is None or user.deleted_at is not None else user
+
+    def live_users(self) -> list[User]:
+        """Return the stored accounts themselves, those marked as deleted aside."""
+        return [user for user in self.users.values() if user.deleted_at is None]
+
+    def put_task(self, task: Task, entry: HistoryEntry) -> None:
+        """Keep copies of both, and move the versions of whoever's data that changes."""
+        before = self.tasks.get(task.id)
+        for owner in {task.user_id} if before is None else {task.user_id, before.user_id}:
+            self.data_versions[owner] = self.data_version(owner) + 1
+        self.tasks[task.id] = replace(task)
+        self.history.setdefault(task.id, []).append(copied(entry))
+
+    def put_user(self, user: User) -> None:
+        """Keep a copy."""
+        self.users[user.id] = replace(user)
+
+    def remove(self, tasks: Sequence[UUID], users: Sequence[UUID]) -> None:
+        """Forget these for good, with all that belongs to them."""
+        for task_id in tasks:
+            del self.tasks[task_id]
+            del self.history[task_id]
+        for user_id in users:
+            del self.users[user_id]
+            self.data_versions.pop(user_id, None)
+
+
+def copied(entry: HistoryEntry) -> HistoryEntry:
+    """Return an entry that shares nothing changeable with `entry`."""
+    return replace(entry, changes=dict(entry.changes))
