@@ -96,14 +96,17 @@ def require_see_task(actor: Actor, owner: UUID) -> None:
 
 
 def require_change_task(actor: Actor, owner: UUID) -> None:
-    """Raise `NotFound` where the actor may not see, `Forbidden` where it may not change this owner's tasks."""
+    """Raise `NotFound` where the actor may not see this owner's tasks, `Forbidden` where not change them."""
     require_see_task(actor, owner)
     if not actor.owns(owner):
         actor.require(Permission.CHANGE_ANY_TASK)
 
 
 def require_delete_task(actor: Actor, owner: UUID) -> None:
-    """Raise `NotFound` where the actor may not see, `Forbidden` where it may not delete or restore this owner's tasks."""
+    """Raise `NotFound` where the actor may not see this owner's tasks, `Forbidden` where not delete them.
+
+    Who may delete may restore.
+    """
     require_see_task(actor, owner)
     if not actor.owns(owner):
         actor.require(Permission.DELETE_ANY_TASK)

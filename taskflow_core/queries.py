@@ -85,7 +85,8 @@ class TaskQuery:
 
     Attributes:
         owner: Whose; None for everyone's.
-        search: A substring of title or description, any letter case (Unicode case folding), nothing in it special.
+        search: A substring of title or description, any letter case (Unicode case folding);
+            nothing in it is special.
         created_from: Inclusive, as all the `_from`.
         created_to: Exclusive, as all the `_to`.
         overdue: True for the overdue only, False for the others, None for both.

@@ -195,9 +195,18 @@ class Task:
 
     @classmethod
     def create(
-        cls, *, id: UUID, entry_id: UUID, user_id: UUID, title: str, actor: Actor, now: datetime,
-        description: str | None = None, status: Status = Status.PENDING,
-        priority: Priority = Priority.MEDIUM, due_date: datetime | None = None,
+        cls,
+        *,
+        id: UUID,
+        entry_id: UUID,
+        user_id: UUID,
+        title: str,
+        actor: Actor,
+        now: datetime,
+        description: str | None = None,
+        status: Status = Status.PENDING,
+        priority: Priority = Priority.MEDIUM,
+        due_date: datetime | None = None,
     ) -> tuple[Task, HistoryEntry]:
         """Return a new task at version 1, and the entry that tells of it.
 
@@ -228,7 +237,9 @@ class Task:
         if version is not None and version != self.version:
             raise VersionMismatch
 
-    def change(self, changes: TaskChanges, *, entry_id: UUID, actor: Actor, now: datetime) -> HistoryEntry | None:
+    def change(
+        self, changes: TaskChanges, *, entry_id: UUID, actor: Actor, now: datetime
+    ) -> HistoryEntry | None:
         """Apply `changes` whole or not at all; return None where they make nothing different.
 
         Raises:
@@ -243,7 +254,7 @@ class Task:
             return None
         if "status" in moved:
             self._move_to(moved["status"], now)
-        told = {name: FieldChange(as_text(getattr(self, name)), as_text(value)) for name, value in moved.items()}
+        told = {name: FieldChange(as_text(getattr(self, name)), as_text(new)) for name, new in moved.items()}
         for name, value in moved.items():
             setattr(self, name, value)
         return self._next(entry_id, Action.UPDATED, told, actor, now)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 EMAIL_MAX: Final = 254
 """Characters; RFC 5321 section 4.5.3.1.3 less the angle brackets."""
 NAME_MAX: Final = 255
+LOCAL_PART_MAX: Final = 64
+"""Characters before the @; RFC 5321 section 4.5.3.1.1."""
+LABEL_MAX: Final = 63
+"""Characters between two dots of a domain; RFC 1035 section 2.3.4."""
 PASSWORD_MIN: Final = 8
 PASSWORD_MAX: Final = 256
 
@@ -44,9 +48,9 @@ def check_email(value: str) -> str:
     local, at, domain = email.rpartition("@")
     labels = domain.split(".")
     blank = any(c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in email)
-    if not at or not local or "@" in local or blank or len(local) > 64 or len(email) > EMAIL_MAX:
+    if not at or not local or "@" in local or blank or len(local) > LOCAL_PART_MAX or len(email) > EMAIL_MAX:
         raise ValueError("must be an email address")
-    if not all(labels) or any(len(label) > 63 for label in labels) or set("<>(),;:\\\"[]") & set(email):
+    if not all(labels) or any(len(label) > LABEL_MAX for label in labels) or set('<>(),;:\\"[]') & set(email):
         raise ValueError("must be an email address")
     return email
 
@@ -117,8 +121,15 @@ class User:
 
     @classmethod
     def create(
-        cls, *, id: UUID, email: str, name: str, password_hash: str, now: datetime,
-        role: Role = Role.USER, active: bool = True,
+        cls,
+        *,
+        id: UUID,
+        email: str,
+        name: str,
+        password_hash: str,
+        now: datetime,
+        role: Role = Role.USER,
+        active: bool = True,
     ) -> User:
         """Return a new account at version 1.
 

@@ -60,7 +60,7 @@ class UserRepository(Protocol):
         ...
 
     def add(self, user: User) -> None:
-        """Keep a new user; written by `commit`, which raises `EmailTaken` where the email is a live account's."""
+        """Keep a new user; `commit` writes it, or raises `EmailTaken` where a live account has the email."""
         ...
 
     def save(self, user: User) -> None:

@@ -38,7 +38,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class LogIn:
-    """Sign in. What is wrong, and whether the account exists, shows neither in the answer nor in the work done."""
+    """Sign in. Neither the answer nor the work done shows what is wrong, or whether the account exists."""
 
     users: UserReads
     passwords: PasswordHasher

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from taskflow_core.errors import Fault, InvalidInput, NotFound
 from taskflow_core.fields import check_fields, check_text
 from taskflow_core.permissions import Actor, require_query_owner, seen_owner
-from taskflow_core.queries import SEARCH_MAX, HistoryPage, HistoryQuery, Page, TaskQuery, TaskSort, check_limit
+from taskflow_core.queries import (
+    SEARCH_MAX,
+    HistoryPage,
+    HistoryQuery,
+    Page,
+    TaskQuery,
+    TaskSort,
+    check_limit,
+)
 from taskflow_core.tasks import check_time
 
 if TYPE_CHECKING:
