@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from taskflow_core.errors import Fault, InvalidInput
+from taskflow_core.fields import check_fields, check_text
+from taskflow_core.tasks import check_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from taskflow_core.tasks import Priority, Status
@@ -73,10 +75,35 @@ class Page(Generic[T]):
     next: Position | None
 
 
-def check_limit(limit: int) -> None:
-    """Raise `InvalidInput` where `limit` is not between 1 and 100."""
+def check_limit(limit: int) -> int:
+    """Return the most items on a page, 1 to 100.
+
+    Raises:
+        ValueError: It is not; nothing is clamped.
+    """
     if not 1 <= limit <= LIMIT_MAX:
-        raise InvalidInput([Fault(("limit",), f"must be between 1 and {LIMIT_MAX}")])
+        raise ValueError(f"must be between 1 and {LIMIT_MAX}")
+    return limit
+
+
+def check_search(value: str | None) -> str | None:
+    """Return what to look for as it is, 1 to 255 characters; None where nothing is looked for.
+
+    Raises:
+        ValueError: It is empty or too long.
+    """
+    return None if value is None else check_text(value, least=1, most=SEARCH_MAX)
+
+
+FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {
+    "limit": check_limit,
+    "search": check_search,
+    "created_from": check_time,
+    "created_to": check_time,
+    "due_from": check_time,
+    "due_to": check_time,
+}
+"""The rule of each field of a query that has one beyond its type; it raises ValueError with a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,3 +181,12 @@ class HistoryPage(Generic[T]):
 
     items: tuple[T, ...]
     next_before: int | None
+
+
+def check_query(query: TaskQuery | UserQuery | HistoryQuery) -> None:
+    """Check the fields of a query that have rules.
+
+    Raises:
+        InvalidInput: With every fault at once.
+    """
+    check_fields(FIELD_RULES, {name: getattr(query, name, None) for name in FIELD_RULES})

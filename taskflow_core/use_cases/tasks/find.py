@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from taskflow_core.errors import Fault, InvalidInput, NotFound
-from taskflow_core.fields import check_fields, check_text
 from taskflow_core.permissions import Actor, require_query_owner, seen_owner
-from taskflow_core.queries import (
-    SEARCH_MAX,
-    HistoryPage,
-    HistoryQuery,
-    Page,
-    TaskQuery,
-    TaskSort,
-    check_limit,
-)
-from taskflow_core.tasks import check_time
+from taskflow_core.queries import HistoryPage, HistoryQuery, Page, TaskQuery, TaskSort, check_query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from taskflow_core.ports.persistence import TaskReads
@@ -95,29 +84,15 @@ class ReadHistory:
             NotFound: The task is not there, is deleted, or is not to be seen.
             InvalidInput: The limit breaks its rule.
         """
-        check_limit(query.limit)
+        check_query(query)
         page = await self.reads.history(query, owner=seen_owner(actor))
         if page is None:
             raise NotFound
         return page
 
 
-def _check_search(value: str | None) -> str | None:
-    return None if value is None else check_text(value, least=1, most=SEARCH_MAX)
-
-
-_RULES: Final[Mapping[str, Callable[[Any], object]]] = {
-    "search": _check_search,
-    "created_from": check_time,
-    "created_to": check_time,
-    "due_from": check_time,
-    "due_to": check_time,
-}
-
-
 def _check(query: TaskQuery) -> None:
-    check_limit(query.limit)
-    check_fields(_RULES, {name: getattr(query, name) for name in _RULES})
+    check_query(query)
     position = query.after
     keyed = query.sort is not TaskSort.CREATED_AT
     if position is not None and not keyed and position.key is not None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskflow_core.errors import NotFound
-from taskflow_core.fields import check_fields, check_text
 from taskflow_core.permissions import Actor, Permission, require_see_user
-from taskflow_core.queries import SEARCH_MAX, Page, UserQuery, check_limit
+from taskflow_core.queries import Page, UserQuery, check_query
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -52,11 +51,5 @@ class ListUsers:
             InvalidInput: The limit or the search breaks its rule.
         """
         actor.require(Permission.SEE_USERS)
-        check_limit(query.limit)
-        if query.search is not None:
-            check_fields({"search": _check_search}, {"search": query.search})
+        check_query(query)
         return await self.reads.users(query, self.clock())
-
-
-def _check_search(value: str) -> str:
-    return check_text(value, least=1, most=SEARCH_MAX)
