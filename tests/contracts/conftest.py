@@ -1,0 +1,57 @@
+"""The adapters that the contract suites run over."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from uuid import UUID
+
+import pytest
+
+from contracts.persistence import Persistence
+from taskflow_memory import MemoryReads, MemoryStore, MemoryTransactions
+
+
+async def over_memory() -> Persistence:
+    store = MemoryStore()
+    reads = MemoryReads(store)
+
+    async def data_version(owner: UUID) -> int:
+        return store.data_version(owner)
+
+    return Persistence(MemoryTransactions(store), reads, reads, data_version)
+
+
+@asynccontextmanager
+async def over_postgres(url: str) -> AsyncIterator[Persistence]:
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, open_engine
+
+    async def data_version(engine: AsyncEngine, owner: UUID) -> int:
+        async with engine.connect() as connection:
+            question = text("SELECT data_version FROM users WHERE id = :id")
+            return int((await connection.execute(question, {"id": owner})).scalar_one())
+
+    engine = open_engine(url)
+    try:
+        reads = SqlAlchemyReads(engine)
+        yield Persistence(SqlAlchemyTransactions(engine), reads, reads, partial(data_version, engine))
+    finally:
+        await engine.dispose()
+
+
+@pytest.fixture(params=["memory", "sqlalchemy"])
+async def persistence(request: pytest.FixtureRequest) -> AsyncIterator[Persistence]:
+    if request.param == "memory":
+        yield await over_memory()
+    else:
+        async with over_postgres(request.getfixturevalue("database_url")) as real:
+            yield real
+
+
+@pytest.fixture
+async def concurrent_persistence(database_url: str) -> AsyncIterator[Persistence]:
+    """Where two units of work can be open at once; memory's run one after the other."""
+    async with over_postgres(database_url) as real:
+        yield real
