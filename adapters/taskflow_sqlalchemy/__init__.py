@@ -1,0 +1,23 @@
+"""TaskFlow on PostgreSQL, by SQLAlchemy and psycopg."""
+
+from taskflow_sqlalchemy.connections import driver_url, open_engine
+from taskflow_sqlalchemy.inspection import DatabaseReport, inspect, ping
+from taskflow_sqlalchemy.migrate import MigrationError, MigrationReport, migrate, migration_sql
+from taskflow_sqlalchemy.reads import SqlAlchemyReads
+from taskflow_sqlalchemy.transactions import JoinedTransactions, SqlAlchemyTransaction, SqlAlchemyTransactions
+
+__all__ = [
+    "DatabaseReport",
+    "JoinedTransactions",
+    "MigrationError",
+    "MigrationReport",
+    "SqlAlchemyReads",
+    "SqlAlchemyTransaction",
+    "SqlAlchemyTransactions",
+    "driver_url",
+    "inspect",
+    "migrate",
+    "migration_sql",
+    "open_engine",
+    "ping",
+]

@@ -1,0 +1,228 @@
+"""The one door to PostgreSQL: engines, and connections taken from them or given by a host.
+
+Statements are written in SQLAlchemy Core, compiled once, and run on the driver's connection of
+the same engine and pool: for one row that is 76 us of CPU against 120 through the whole of Core.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from taskflow_core.errors import Unavailable
+from taskflow_sqlalchemy.errors import raise_translated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from sqlalchemy.engine import URL
+    from sqlalchemy.pool import PoolProxiedConnection
+
+Driver = psycopg.AsyncConnection[tuple[Any, ...]]
+
+APPLICATION_NAME: Final = "taskflow"
+CONNECT_TIMEOUT: Final = 5
+"""Seconds until an attempt to connect is given up."""
+
+
+def driver_url(url: str) -> URL:
+    """Return `url` (`postgresql://…`) as one that names the driver.
+
+    Raises:
+        ValueError: It is not the URL of a PostgreSQL database.
+    """
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise ValueError("is not a database URL") from error
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise ValueError("must begin with postgresql://")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def open_engine(
+    url: str, *, pool_size: int = 10, pool_timeout: float = 3.0, statement_timeout: float = 5.0
+) -> AsyncEngine:
+    """Return an engine for TaskFlow's statements; it connects when first asked.
+
+    Args:
+        url: `postgresql://user:password@host/database`.
+        pool_size: Connections kept, and the most that are open.
+        pool_timeout: Seconds to wait for a free one, then `Unavailable`.
+        statement_timeout: Seconds that one statement may take, then `DeadlineExceeded`.
+
+    Raises:
+        ValueError: See `driver_url`.
+    """
+    milliseconds = round(statement_timeout * 1000)
+    settings = {
+        "timezone": "UTC",
+        "statement_timeout": str(milliseconds),
+        # Longer than any unit of work waits for its own next statement; frees what a stalled process holds.
+        "idle_in_transaction_session_timeout": str(milliseconds * 2),
+    }
+    return create_async_engine(
+        driver_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout,
+        # A connection's health is seen by `_alive` without a round trip, and units of work clean up
+        # after themselves: pre-ping and reset would double the cost of a read.
+        pool_pre_ping=False,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+        connect_args={
+            "application_name": APPLICATION_NAME,
+            "connect_timeout": CONNECT_TIMEOUT,
+            "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+        },
+    )
+
+
+class Lease(Protocol):
+    """A connection to enter and leave; the driver's errors leave the block as the core's."""
+
+    async def __aenter__(self) -> Driver: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Connections(Protocol):
+    """Where driver connections come from."""
+
+    @property
+    def joins_host(self) -> bool:
+        """Whether they are inside a transaction that a host opened and will end."""
+        ...
+
+    def __call__(self) -> Lease:
+        """Return a connection to enter."""
+        ...
+
+
+class PooledConnections:
+    """Connections of an engine's pool, in autocommit."""
+
+    joins_host = False
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    def __call__(self) -> _PooledLease:
+        """Return a live connection to enter."""
+        return _PooledLease(self._engine)
+
+
+class _PooledLease:
+    """One that broke, or was left in the midst of something, does not go back to the pool."""
+
+    __slots__ = ("_engine", "_pooled")
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._pooled: PoolProxiedConnection | None = None
+
+    async def __aenter__(self) -> Driver:
+        try:
+            while True:
+                pooled = await self._engine.raw_connection()
+                driver = cast("Driver", pooled.driver_connection)
+                if _alive(driver):
+                    self._pooled = pooled
+                    return driver
+                _discard(pooled)
+        except Exception as error:
+            raise_translated(error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pooled = self._pooled
+        if pooled is not None:
+            driver = cast("Driver", pooled.driver_connection)
+            if driver.closed or driver.info.transaction_status is not TransactionStatus.IDLE:
+                _discard(pooled)
+            else:
+                pooled.close()
+        if error is not None:
+            raise_translated(error)
+
+
+class JoinedConnections:
+    """The one connection of a host, inside the transaction that it opened."""
+
+    joins_host = True
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    def __call__(self) -> _JoinedLease:
+        """Return the host's connection to enter."""
+        return _JoinedLease(self._connection)
+
+
+class _JoinedLease:
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def __aenter__(self) -> Driver:
+        if not self._connection.in_transaction():
+            raise RuntimeError("Open a transaction on the connection first: `async with connection.begin()`.")
+        driver = (await self._connection.get_raw_connection()).driver_connection
+        if not isinstance(driver, psycopg.AsyncConnection):
+            raise RuntimeError("TaskFlow joins connections of postgresql+psycopg only.")  # noqa: TRY004 a misuse
+        return driver
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            raise_translated(error)
+
+
+def _discard(pooled: PoolProxiedConnection) -> None:
+    """Keep a connection out of the pool; closing the socket is all the goodbye that it gets."""
+    driver = cast("Driver", pooled.driver_connection)
+    driver.pgconn.finish()
+    pooled.invalidate()
+    pooled.close()
+
+
+def _alive(driver: Driver) -> bool:
+    """Tell from this side alone: a server that went away leaves an idle socket readable."""
+    if driver.closed:
+        return False
+    poll = select.poll()
+    poll.register(driver.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    return not poll.poll(0)
+
+
+async def fetch_all(
+    connections: Connections, sql: str, parameters: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Run a read and return its rows; tried again once where the connection was lost."""
+    try:
+        return await _fetch_once(connections, sql, parameters)
+    except Unavailable as error:
+        if connections.joins_host or not isinstance(error.__cause__, psycopg.OperationalError):
+            raise
+        return await _fetch_once(connections, sql, parameters)
+
+
+async def _fetch_once(
+    connections: Connections, sql: str, parameters: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    async with connections() as driver:
+        cursor = await driver.execute(sql, parameters, binary=True)
+        return await cursor.fetchall()

@@ -1,0 +1,85 @@
+"""What PostgreSQL's refusals mean to the core: one table by constraint name, one by SQLSTATE."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import sqlalchemy.exc
+from psycopg import errors as pg
+
+from taskflow_core.errors import (
+    Contention,
+    DeadlineExceeded,
+    EmailTaken,
+    Fault,
+    InvalidInput,
+    TaskFlowError,
+    Unavailable,
+    UnknownOwner,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def _invalid(field: str) -> Callable[[], TaskFlowError]:
+    return lambda: InvalidInput([Fault((field,), "is not valid")])
+
+
+CONSTRAINTS: Final[Mapping[str, Callable[[], TaskFlowError]]] = {
+    # An id that exists already was made twice: whoever tries again gets another.
+    "users_pkey": Contention,
+    "tasks_pkey": Contention,
+    "task_history_pkey": Contention,
+    "users_email_key": EmailTaken,
+    "tasks_user_id_fkey": UnknownOwner,
+    # The task went between being locked and being written: only a broken unit of work can see this.
+    "task_history_task_id_fkey": Contention,
+    "users_email_check": _invalid("email"),
+    "users_name_check": _invalid("name"),
+    "users_role_check": _invalid("role"),
+    "users_deleted_check": _invalid("active"),
+    "users_version_check": _invalid("version"),
+    "tasks_title_check": _invalid("title"),
+    "tasks_description_check": _invalid("description"),
+    "tasks_status_check": _invalid("status"),
+    "tasks_priority_check": _invalid("priority"),
+    "tasks_completed_check": _invalid("completed_at"),
+    "tasks_version_check": _invalid("version"),
+    "task_history_action_check": _invalid("action"),
+}
+"""What the violation of each named constraint means. The core checks the same before; this is the last word."""
+
+_CONTENTION: Final = (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)
+_UNAVAILABLE: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    pg.ReadOnlySqlTransaction,
+    pg.IdleInTransactionSessionTimeout,
+    sqlalchemy.exc.TimeoutError,
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    OSError,
+    asyncio.TimeoutError,
+)
+
+
+def translated(error: BaseException) -> TaskFlowError | None:
+    """Return what `error` means to the core; None where it means nothing there and is a fault of ours."""
+    if isinstance(error, _CONTENTION):
+        return Contention()
+    if isinstance(error, pg.QueryCanceled):
+        return DeadlineExceeded()
+    if isinstance(error, psycopg.IntegrityError):
+        meaning = CONSTRAINTS.get(error.diag.constraint_name or "")
+        return meaning() if meaning else None
+    return Unavailable() if isinstance(error, _UNAVAILABLE) else None
+
+
+def raise_translated(error: BaseException) -> None:
+    """Raise what `error` means to the core, where it means something there."""
+    core_error = translated(error)
+    if core_error is not None:
+        raise core_error from error

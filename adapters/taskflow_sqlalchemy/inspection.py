@@ -1,0 +1,109 @@
+"""What there is to know of a database without changing it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from taskflow_core.errors import Unavailable
+from taskflow_sqlalchemy.connections import PooledConnections, driver_url, fetch_all
+from taskflow_sqlalchemy.errors import raise_translated
+from taskflow_sqlalchemy.revisions import head_revision
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+OLDEST_SERVER: Final = 18
+"""PostgreSQL's major version: search folds case by `casefold()`, which came with 18."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseReport:
+    """What was found.
+
+    Attributes:
+        server_version: PostgreSQL's major version.
+        head: The newest migration that this TaskFlow ships.
+        current: The newest that the database has; None where it has none.
+        clock_skew_seconds: How far this machine's clock is ahead of the server's, give or take the round trip.
+        read_only: Whether the server refuses writes (a standby).
+    """
+
+    server_version: int
+    head: str
+    current: str | None
+    clock_skew_seconds: float
+    read_only: bool
+
+    @property
+    def supported(self) -> bool:
+        """Whether the server is new enough."""
+        return self.server_version >= OLDEST_SERVER
+
+    @property
+    def migrated(self) -> bool:
+        """Whether the database is at head."""
+        return self.current == self.head
+
+
+def conninfo(url: str, **overrides: str) -> str:
+    """Return `url` as libpq takes it.
+
+    Raises:
+        ValueError: It is not the URL of a PostgreSQL database.
+    """
+    plain = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.conninfo.make_conninfo(plain, **overrides)
+
+
+async def inspect(url: str, *, timeout: float = 5.0) -> DatabaseReport:
+    """Return what there is to know of the database at `url`, within `timeout` seconds.
+
+    Raises:
+        ValueError: It is not the URL of a PostgreSQL database.
+        Unavailable: It cannot be reached.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            connection = await psycopg.AsyncConnection.connect(conninfo(url), autocommit=True)
+            async with connection:
+                return await _report(connection)
+    except (psycopg.Error, OSError, TimeoutError) as error:
+        raise_translated(error)
+        raise Unavailable from error
+
+
+async def _report(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> DatabaseReport:
+    before = datetime.now(UTC)
+    cursor = await connection.execute(
+        "SELECT clock_timestamp(), pg_is_in_recovery(), to_regclass('alembic_version')"
+    )
+    row = await cursor.fetchone()
+    between = before + (datetime.now(UTC) - before) / 2
+    if row is None or not isinstance(row[0], datetime):
+        raise Unavailable
+    current = None
+    if row[2] is not None:
+        found = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
+        current = str(found[0]) if found else None
+    skew = (between - row[0]).total_seconds()
+    return DatabaseReport(
+        connection.info.server_version // 10_000, head_revision(), current, skew, bool(row[1])
+    )
+
+
+async def ping(engine: AsyncEngine, *, timeout: float = 2.0) -> None:
+    """Return once the database has answered on a pooled connection.
+
+    Raises:
+        Unavailable: It did not within `timeout` seconds.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            await fetch_all(PooledConnections(engine), "SELECT 1", {})
+    except TimeoutError as error:
+        raise Unavailable from error

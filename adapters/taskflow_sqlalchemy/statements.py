@@ -1,0 +1,131 @@
+"""Every statement that commands and queries run, in one place, each compiled once.
+
+The parameters of a write are rows in JSON: one parameter whatever their number, so that a batch of
+1,000 is as many statements as a batch of 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy.dialects.postgresql.psycopg import dialect
+from sqlalchemy.sql.elements import ClauseElement
+
+Statement: TypeAlias = tuple[str, dict[str, Any]]
+"""A statement and its parameters."""
+
+_DIALECT: Final = dialect(paramstyle="pyformat")
+
+
+def compiled(statement: ClauseElement) -> str:
+    """Return a statement of SQLAlchemy Core as the driver takes it, parameters by name.
+
+    Raises:
+        ValueError: It holds a value: every parameter is to be a `bindparam` that the caller fills.
+    """
+    result = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    if any(value is not None for value in (result.params or {}).values()):
+        raise ValueError(f"A value stands in the statement: {result.params}")
+    return str(result)
+
+
+LOCK_OWNERS: Final = """
+SELECT id, deleted_at IS NULL FROM users
+WHERE id IN (SELECT user_id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) UNION SELECT unnest(%(owners)s::uuid[]))
+ORDER BY id FOR NO KEY UPDATE
+"""
+"""The owners of tasks and those who are to get them. NO KEY: inserting a task must not wait for it."""
+
+LOCK_TASKS: Final = """
+SELECT id, user_id, title, description, status, priority, due_date,
+       created_at, updated_at, completed_at, deleted_at, version
+FROM tasks WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+"""
+
+_HISTORY: Final = """
+INSERT INTO task_history (task_id, version, id, at, actor_id, action, changes, request_id)
+SELECT h.task_id, h.version, h.id, h.at, h.actor_id, h.action, h.changes, h.request_id
+FROM json_to_recordset(%(history)s::json) AS h(
+  task_id uuid, version int, id uuid, at timestamptz, actor_id uuid, action text, changes jsonb, request_id text)
+"""
+
+ADD_TASKS: Final = f"""
+WITH x AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%(tasks)s::json) AS x(
+    id uuid, user_id uuid, title text, description text, status text, priority smallint, due_date timestamptz,
+    created_at timestamptz, updated_at timestamptz, completed_at timestamptz, deleted_at timestamptz, version int)
+), owners AS (
+  UPDATE users SET data_version = data_version + 1
+  WHERE id = ANY(%(owners)s::uuid[]) AND deleted_at IS NULL RETURNING id
+), complete AS (
+  -- All owners or nothing: with one missing no row is written.
+  SELECT 1 WHERE (SELECT count(*) FROM owners) = cardinality(%(owners)s::uuid[])
+), added AS (
+  INSERT INTO tasks (id, user_id, title, description, status, priority, due_date,
+                     created_at, updated_at, completed_at, deleted_at, version)
+  SELECT x.id, x.user_id, x.title, x.description, x.status, x.priority, x.due_date,
+         x.created_at, x.updated_at, x.completed_at, x.deleted_at, x.version FROM x, complete RETURNING id
+), told AS ({_HISTORY} JOIN added ON added.id = h.task_id)
+SELECT count(*) FROM added
+"""  # noqa: S608 put together from constants
+"""Owners first, as everywhere. Returns how many were added: none where an owner does not exist."""
+
+SAVE_TASKS: Final = f"""
+WITH x AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%(tasks)s::json) AS x(
+    id uuid, user_id uuid, title text, description text, description_moved bool, status text, priority smallint,
+    due_date timestamptz, updated_at timestamptz, completed_at timestamptz, deleted_at timestamptz, version int)
+), owners AS (
+  UPDATE users SET data_version = data_version + 1 WHERE id = ANY(%(owners)s::uuid[])
+), saved AS (
+  UPDATE tasks SET user_id = x.user_id, title = coalesce(x.title, tasks.title),
+    description = CASE WHEN x.description_moved THEN x.description ELSE tasks.description END,
+    status = x.status, priority = x.priority, due_date = x.due_date, updated_at = x.updated_at,
+    completed_at = x.completed_at, deleted_at = x.deleted_at, version = x.version
+  FROM x WHERE tasks.id = x.id
+){_HISTORY}
+"""
+"""For rows that this unit of work holds locked. Long texts travel only where they changed."""
+
+_USER_COLUMNS: Final = (
+    "id, email, name, password_hash, role, active, created_at, updated_at, version, deleted_at"
+)
+
+LOCK_USER: Final = f"""
+SELECT {_USER_COLUMNS} FROM users WHERE id = %(id)s AND deleted_at IS NULL FOR NO KEY UPDATE
+"""  # noqa: S608 put together from constants
+
+LOCK_USER_AND_ADMINS: Final = f"""
+SELECT {_USER_COLUMNS} FROM users
+WHERE (id = %(id)s OR role = 'admin') AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
+"""  # noqa: S608 put together from constants
+
+ADD_USER: Final = f"""
+INSERT INTO users ({_USER_COLUMNS})
+VALUES (%(id)s, %(email)s, %(name)s, %(password_hash)s, %(role)s, %(active)s,
+        %(created_at)s, %(updated_at)s, %(version)s, %(deleted_at)s)
+"""  # noqa: S608 put together from constants
+
+SAVE_USER: Final = """
+UPDATE users SET email = %(email)s, name = %(name)s, password_hash = %(password_hash)s, role = %(role)s,
+  active = %(active)s, updated_at = %(updated_at)s, version = %(version)s, deleted_at = %(deleted_at)s
+WHERE id = %(id)s
+"""
+
+PURGE_TASKS: Final = """
+WITH gone AS (
+  SELECT tasks.id FROM users JOIN tasks ON tasks.user_id = users.id
+  WHERE users.deleted_at IS NOT NULL LIMIT %(limit)s FOR UPDATE OF tasks SKIP LOCKED
+)
+DELETE FROM tasks USING gone WHERE tasks.id = gone.id
+"""
+"""Waits for nobody, so it cannot deadlock; a cascade over thousands of rows would."""
+
+PURGE_USERS: Final = """
+WITH gone AS (
+  SELECT id FROM users
+  WHERE deleted_at IS NOT NULL AND NOT EXISTS (SELECT FROM tasks WHERE tasks.user_id = users.id)
+  LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM users USING gone WHERE users.id = gone.id
+"""

@@ -1,0 +1,122 @@
+"""The tables as SQLAlchemy sees them. The migrations make them; a test holds the two against each other.
+
+Every constraint has a name, and `taskflow_sqlalchemy.errors` says what its violation means. Each
+index stands beside the query that it is for.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+_time = DateTime(timezone=True)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    # Moved with every change of the owner's tasks; no index holds it, so the update stays within its page (HOT).
+    Column("data_version", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", _time, nullable=False),
+    Column("updated_at", _time, nullable=False),
+    Column("deleted_at", _time),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("id", name="users_pkey"),
+    CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_check"),
+    CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_check"),
+    CheckConstraint("role IN ('user', 'manager', 'admin')", name="users_role_check"),
+    CheckConstraint("deleted_at IS NULL OR NOT active", name="users_deleted_check"),
+    CheckConstraint("version >= 1", name="users_version_check"),
+    # Signing in, and the rule that an email has one live account.
+    Index("users_email_key", "email", unique=True, postgresql_where=text("deleted_at IS NULL")),
+    # UserRepository.load_with_admins: all admins, locked in id order.
+    Index("users_admins_idx", "id", postgresql_where=text("role = 'admin' AND deleted_at IS NULL")),
+    # UserRepository.purge.
+    Index("users_deleted_idx", "id", postgresql_where=text("deleted_at IS NOT NULL")),
+    postgresql_with={"fillfactor": "80"},
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text),
+    Column("status", Text, nullable=False),
+    # The rank, so that it sorts.
+    Column("priority", SmallInteger, nullable=False),
+    Column("due_date", _time),
+    Column("created_at", _time, nullable=False),
+    Column("updated_at", _time, nullable=False),
+    Column("completed_at", _time),
+    Column("deleted_at", _time),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("id", name="tasks_pkey"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="tasks_user_id_fkey", ondelete="CASCADE"),
+    CheckConstraint("char_length(title) BETWEEN 1 AND 255", name="tasks_title_check"),
+    CheckConstraint("char_length(description) <= 10000", name="tasks_description_check"),
+    CheckConstraint(
+        "status IN ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'CANCELLED')", name="tasks_status_check"
+    ),
+    CheckConstraint("priority BETWEEN 0 AND 2", name="tasks_priority_check"),
+    CheckConstraint("(status = 'COMPLETED') = (completed_at IS NOT NULL)", name="tasks_completed_check"),
+    CheckConstraint("version >= 1", name="tasks_version_check"),
+    # Everything that concerns one owner: lists, statistics, the cascade.
+    Index("tasks_owner_idx", "user_id", text("id DESC")),
+    # Everyone's of one status, newest first. (Everyone's of any status: the primary key.)
+    Index("tasks_status_idx", "status", text("id DESC"), postgresql_where=text("deleted_at IS NULL")),
+    # Everyone's overdue by due date.
+    Index(
+        "tasks_due_idx",
+        "due_date",
+        "id",
+        postgresql_where=text("deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS')"),
+    ),
+    # Everyone's deleted, newest first.
+    Index("tasks_deleted_idx", text("id DESC"), postgresql_where=text("deleted_at IS NOT NULL")),
+    postgresql_with={"fillfactor": "90"},
+)
+
+task_history = Table(
+    "task_history",
+    metadata,
+    Column("task_id", Uuid, nullable=False),
+    # One entry a version: the key is the order, and no step of a task's life can be missing or double.
+    Column("version", Integer, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("at", _time, nullable=False),
+    # No foreign key: a deleted user stays as an empty name. NULL is the operator.
+    Column("actor_id", Uuid),
+    Column("action", Text, nullable=False),
+    Column("changes", JSONB, nullable=False),
+    Column("request_id", Text),
+    PrimaryKeyConstraint("task_id", "version", name="task_history_pkey"),
+    ForeignKeyConstraint(["task_id"], ["tasks.id"], name="task_history_task_id_fkey", ondelete="CASCADE"),
+    CheckConstraint(
+        "action IN ('created', 'updated', 'deleted', 'restored')", name="task_history_action_check"
+    ),
+)

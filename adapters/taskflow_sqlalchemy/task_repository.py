@@ -1,0 +1,136 @@
+"""The tasks of one unit of work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from taskflow_core.errors import Contention, UnknownOwner
+from taskflow_core.tasks import Priority, Status, Task
+from taskflow_sqlalchemy.statements import ADD_TASKS, LOCK_OWNERS, LOCK_TASKS, SAVE_TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from uuid import UUID
+
+    from taskflow_core.tasks import HistoryEntry
+    from taskflow_sqlalchemy.statements import Statement
+
+PRIORITIES: Final = tuple(Priority)
+STATUSES: Final[Mapping[str, Status]] = {str(status): status for status in Status}
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Unit(Protocol):
+    """What a repository needs of its unit of work."""
+
+    async def ask(self, *statements: Statement) -> list[list[tuple[Any, ...]]]: ...
+
+    async def run(self, statement: Statement) -> int: ...
+
+
+class SqlAlchemyTasks:
+    """Loads with locks, collects what is to be written (port `TaskRepository`)."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._loaded: dict[UUID, tuple[UUID, str, str | None]] = {}
+        self._added: list[tuple[Task, HistoryEntry]] = []
+        self._saved: list[tuple[Task, HistoryEntry]] = []
+
+    async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
+        """Lock owners, then tasks; see the port."""
+        parameters = {"ids": list(ids), "owners": list(and_owners)}
+        owners, rows = await self._unit.ask(
+            (LOCK_OWNERS, parameters), (LOCK_TASKS, {"ids": parameters["ids"]})
+        )
+        live: dict[UUID, bool] = dict(owners)  # type: ignore[arg-type]  # two columns: id, live
+        if not all(live.get(owner) for owner in and_owners):
+            raise UnknownOwner
+        tasks = {row[0]: _task(row) for row in rows}
+        if any(task.user_id not in live for task in tasks.values()):
+            # It went to another owner between the two locks; waiting for that one now could deadlock.
+            raise Contention
+        tasks = {id: task for id, task in tasks.items() if live[task.user_id]}
+        self._loaded.update((id, (task.user_id, task.title, task.description)) for id, task in tasks.items())
+        return tasks
+
+    def add(self, task: Task, entry: HistoryEntry) -> None:
+        """Keep a new task for `commit`."""
+        self._added.append((task, entry))
+
+    def save(self, task: Task, entry: HistoryEntry) -> None:
+        """Keep a loaded task for `commit`."""
+        if task.id not in self._loaded:
+            raise LookupError("Only a task that this unit of work has loaded, and so locked, can be saved.")
+        self._saved.append((task, entry))
+
+    @property
+    def adds(self) -> int:
+        """How many tasks are to be added."""
+        return len(self._added)
+
+    def added(self) -> Statement | None:
+        """Return the statement that adds the new tasks."""
+        if not self._added:
+            return None
+        rows = [{**_row(task), "created_at": task.created_at} for task, _ in self._added]
+        for row, (task, _) in zip(rows, self._added, strict=True):
+            row.update(title=task.title, description=task.description)
+        owners = {task.user_id for task, _ in self._added}
+        return _write(ADD_TASKS, rows, owners, (entry for _, entry in self._added))
+
+    def saved(self) -> list[Statement]:
+        """Return the statement that writes the changed tasks, if there are any."""
+        if not self._saved:
+            return []
+        rows, owners = [], set()
+        for task, _ in self._saved:
+            owner, title, description = self._loaded[task.id]
+            owners |= {owner, task.user_id}
+            row = _row(task)
+            if task.title != title:
+                row["title"] = task.title
+            if task.description != description:
+                row["description"], row["description_moved"] = task.description, True
+            rows.append(row)
+        return [_write(SAVE_TASKS, rows, owners, (entry for _, entry in self._saved))]
+
+
+def _write(
+    sql: str, rows: list[dict[str, Any]], owners: Collection[UUID], entries: Iterable[HistoryEntry]
+) -> Statement:
+    history = [_entry(entry) for entry in entries]
+    return sql, {"tasks": _json(rows), "owners": list(owners), "history": _json(history)}
+
+
+def _json(rows: list[dict[str, Any]]) -> str:
+    return _encode(rows).decode()
+
+
+def _task(row: tuple[Any, ...]) -> Task:
+    (id, user_id, title, description, status, priority, due_date,
+     created_at, updated_at, completed_at, deleted_at, version) = row  # fmt: skip
+    return Task(
+        id=id, user_id=user_id, title=title, description=description, status=STATUSES[status],
+        priority=PRIORITIES[priority], due_date=due_date, created_at=created_at, updated_at=updated_at,
+        completed_at=completed_at, deleted_at=deleted_at, version=version,
+    )  # fmt: skip
+
+
+def _row(task: Task) -> dict[str, Any]:
+    return {
+        "id": task.id, "user_id": task.user_id, "status": task.status, "priority": task.priority.rank,
+        "due_date": task.due_date, "updated_at": task.updated_at, "completed_at": task.completed_at,
+        "deleted_at": task.deleted_at, "version": task.version,
+    }  # fmt: skip
+
+
+def _entry(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "task_id": entry.task_id, "version": entry.version, "id": entry.id, "at": entry.at,
+        "actor_id": entry.actor_id, "action": entry.action, "request_id": entry.request_id,
+        "changes": {name: (change.before, change.after) for name, change in entry.changes.items()},
+    }  # fmt: skip
