@@ -46,7 +46,7 @@ def choose(directory: Path, *, may_be_root: bool, refusal: Callable[[Identity], 
     if _as_we_are(directory, may_be_root):
         return None
     refusals = []
-    for identity in _candidates(directory):
+    for identity in _candidates(directory, may_be_root):
         reason = refusal(identity)
         if not reason:
             return identity
@@ -69,12 +69,11 @@ def _as_we_are(directory: Path, may_be_root: bool) -> bool:
     return may_be_root or _named(os.geteuid()) is not None
 
 
-def _candidates(directory: Path) -> Iterator[Identity]:
-    owner = directory.stat().st_uid
-    if owner != os.geteuid():
+def _candidates(directory: Path, may_be_root: bool) -> Iterator[Identity]:
+    owner = directory.stat()
+    if owner.st_uid != os.geteuid() and (may_be_root or _named(owner.st_uid)):
         # Root starts what somebody else began: that person must be able to go on with it afterwards.
-        account = _named(owner)
-        yield Identity("account", owner, account.pw_gid if account else directory.stat().st_gid)
+        yield Identity("account", owner.st_uid, owner.st_gid)
         return
     accounts = [account for name in _ACCOUNTS if (account := _account(name)) is not None]
     if sys.platform == "linux" and accounts:

@@ -22,17 +22,25 @@ from taskflow_embedded.errors import ServerError
 
 _LAUNCHER = Path(__file__).with_name("_launch.py")
 _KEPT_VARIABLES = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_NAMES = ("initdb", "postgres", "valkey-server")
 _INSIST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """The signal that asks a server to end, and the one that insists; SIGKILL comes last in any case."""
+
+    stop: signal.Signals
+    force: signal.Signals
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, and how it is ended: `stop` asks, `force` insists, SIGKILL comes last in any case."""
+    """What to run, and how."""
 
     argv: Sequence[str | Path]
     cwd: Path
-    stop: signal.Signals
-    force: signal.Signals
+    ending: Ending
     identity: Identity | None = None
     environment: dict[str, str] = field(default_factory=lambda: {"LC_ALL": "C", "TZ": "UTC"})
 
@@ -46,8 +54,8 @@ class Program:
                 "env": {**kept, **self.environment},
                 "identity": asdict(self.identity) if self.identity else None,
                 "lock": lock,
-                "stop": self.stop,
-                "force": self.force,
+                "stop": self.ending.stop,
+                "force": self.ending.force,
                 "grace": 4.0,
             }
         )
@@ -64,7 +72,7 @@ class ServerProcess:
     def __init__(self, program: Program, *, lock: Path, log: Path) -> None:
         self._program = program
         self._lock = lock
-        held = end_leftover(program, lock)
+        held = end_leftover(program.ending, lock)
         lifeline, self._lifeline = os.pipe()
         _forked.hold(self._lifeline)
         log_file = open_private(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -101,7 +109,7 @@ class ServerProcess:
             self._launcher.wait(timeout + _INSIST_SECONDS)
         self._launcher.kill()
         self._launcher.wait()
-        os.close(end_leftover(self._program, self._lock, grace=0.5))
+        os.close(end_leftover(self._program.ending, self._lock, grace=0.5))
 
     def kill(self) -> None:
         """End it as a crash would (SIGKILL), and wait until its children have noticed."""
@@ -129,7 +137,7 @@ def refusal(program: Program) -> str:
     return "" if result.returncode == 0 else (result.stderr.strip() or f"exit code {result.returncode}")
 
 
-def end_leftover(program: Program, lock: Path, grace: float = 4.0) -> int:
+def end_leftover(ending: Ending, lock: Path, grace: float = 4.0) -> int:
     """End what an earlier, killed owner left running, and return the locked descriptor of `lock`.
 
     Most often the launcher is already doing the same. Raises `ServerError` when the leftover outlives
@@ -137,8 +145,8 @@ def end_leftover(program: Program, lock: Path, grace: float = 4.0) -> int:
     """
     held = open_private(lock, os.O_RDWR | os.O_CREAT)
     try:
-        for number, patience in ((program.stop, grace), (program.force, 0.5), (signal.SIGKILL, 5.0)):
-            if _locks_within(held, 0.0) or _signal_and_lock(held, program, number, patience):
+        for number, patience in ((ending.stop, grace), (ending.force, 0.5), (signal.SIGKILL, 5.0)):
+            if _locks_within(held, 0.0) or _signal_and_lock(held, lock.parent, number, patience):
                 return held
     except BaseException:
         os.close(held)
@@ -149,9 +157,9 @@ def end_leftover(program: Program, lock: Path, grace: float = 4.0) -> int:
     )
 
 
-def _signal_and_lock(held: int, program: Program, number: int, patience: float) -> bool:
+def _signal_and_lock(held: int, directory: Path, number: int, patience: float) -> bool:
     pid = int(os.pread(held, 32, 0).strip() or 0)
-    if pid and runs_in(pid, program):
+    if pid and serves(pid, directory):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
     return _locks_within(held, patience)
@@ -189,18 +197,17 @@ def _locks_within(descriptor: int, seconds: float) -> bool:
             time.sleep(0.01)
 
 
-def runs_in(pid: int, program: Program) -> bool:
-    """Whether process `pid` is this program on this data, which servers make their working directory."""
-    name = Path(program.argv[0]).name
+def serves(pid: int, directory: Path) -> bool:
+    """Whether process `pid` is a server on data in `directory`: servers work where their data is."""
     try:
         if Path("/proc/self").exists():
             process = Path("/proc", str(pid))
-            if (process / "comm").read_text(encoding="utf-8", errors="replace").strip() != name:
+            if (process / "comm").read_text(encoding="utf-8", errors="replace").strip() not in _NAMES:
                 return False
-            return (process / "cwd").resolve() == program.cwd.resolve()
+            return (process / "cwd").resolve().is_relative_to(directory.resolve())
         words = ["/bin/ps", "-o", "comm=", "-p", str(pid)]
         listed = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
-        return Path(listed.stdout.strip()).name == name
+        return Path(listed.stdout.strip()).name in _NAMES
     except OSError:
         return False
 

