@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core.errors import BatchFailed, BatchResult, Fault, InvalidInput, NotFound, TaskFlowError
 from taskflow_core.fields import UNSET, check_fields
 from taskflow_core.permissions import Actor, require_assign, require_change_task, require_delete_task
-from taskflow_core.tasks import FIELD_RULES, Status, TaskChanges
+from taskflow_core.tasks import FIELD_RULES as TASK_RULES
+from taskflow_core.tasks import Status, TaskChanges
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -40,6 +42,21 @@ class BatchItem:
 
     id: UUID
     version: int | None = None
+
+
+def check_items(value: Sequence[object]) -> Sequence[object]:
+    """Return the items of a batch, 1 to 1,000.
+
+    Raises:
+        ValueError: They are none or too many.
+    """
+    if not 1 <= len(value) <= BATCH_MAX:
+        raise ValueError(f"must be between 1 and {BATCH_MAX} tasks")
+    return value
+
+
+FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {"items": check_items}
+"""The rule of each field of a batch that has one of its own; a rule raises ValueError with a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +148,10 @@ class _Step:
 def _checked(command: Batch) -> dict[UUID, int | None]:
     """Return the version that each distinct id must have, in the order given."""
     faults = [*_faults_of_changes(command)]
-    if not 1 <= len(command.items) <= BATCH_MAX:
-        faults.append(Fault(("items",), f"must be between 1 and {BATCH_MAX} tasks"))
+    try:
+        check_items(command.items)
+    except ValueError as error:
+        faults.append(Fault(("items",), str(error)))
     versions: dict[UUID, int | None] = {}
     for index, item in enumerate(command.items):
         if versions.setdefault(item.id, item.version) != item.version:
@@ -150,7 +169,7 @@ def _faults_of_changes(command: Batch) -> list[Fault]:
     if given and not updates:
         return [Fault(("changes",), "must be left out unless the action is an update")]
     try:
-        check_fields(FIELD_RULES, given)
+        check_fields(TASK_RULES, given)
     except InvalidInput as error:
         return [Fault(("changes", *fault.path), fault.detail) for fault in error.faults]
     return []
