@@ -78,7 +78,8 @@ class MemoryTaskRepository:
         """Return copies; the unit alone is the lock."""
         if any(self.store.live_user(owner) is None for owner in and_owners):
             raise UnknownOwner
-        return {id: replace(self.store.tasks[id]) for id in ids if id in self.store.tasks}
+        found = (self.store.tasks[id] for id in ids if id in self.store.tasks)
+        return {task.id: replace(task) for task in found if self.store.live_user(task.user_id)}
 
     def add(self, task: Task, entry: HistoryEntry) -> None:
         """Keep a copy for `commit`."""

@@ -25,6 +25,7 @@ class TaskRepository(Protocol):
     async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
         """Return those of the tasks that exist, deleted ones too, locked until the end of the unit.
 
+        Tasks of accounts marked as deleted do not exist here, though they wait for `UserRepository.purge`.
         Their owners are locked before them, and so are `and_owners` (who are to get tasks):
         owners in id order, then tasks in id order, so that no two units deadlock.
         Call it once in a unit, before anything is added or saved.
@@ -114,7 +115,10 @@ class Transactions(Protocol):
 
 
 class TaskReads(Protocol):
-    """Questions about tasks; each is one snapshot and sees every acknowledged write."""
+    """Questions about tasks; each is one snapshot and sees every acknowledged write.
+
+    Tasks of an account marked as deleted may be in the answers until they are purged.
+    """
 
     async def task(self, task_id: UUID, *, owner: UUID | None) -> TaskView | None:
         """Return the live task, where it is `owner`'s (None: whosever it is)."""

@@ -64,6 +64,12 @@ class Persistence:
             await unit.commit()
         return removed
 
+    async def purge_all(self) -> int:
+        removed = 0
+        while step := await self.purge():
+            removed += step
+        return removed
+
     async def history(self, task_id: UUID) -> list[HistoryEntry]:
         page = await self.task_reads.history(HistoryQuery(task_id=task_id, limit=100), owner=None)
         assert page is not None

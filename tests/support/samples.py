@@ -31,13 +31,14 @@ _ids = Uuid7()
 _numbers = itertools.count(1)
 
 
-def new_id(at: datetime = NOW) -> UUID:
-    return _ids(at)
+def new_id(at: datetime | None = None) -> UUID:
+    """A new id: greater than those before it, or of the time that is given."""
+    return _ids(NOW) if at is None else Uuid7()(at)
 
 
 def new_user(**given: Any) -> User:
     fields: dict[str, Any] = {
-        "id": new_id(),
+        "id": new_id(given.get("created_at")),
         "email": f"person{next(_numbers)}@example.com",
         "name": "A Person",
         "password_hash": "not a hash",
@@ -51,7 +52,7 @@ def new_user(**given: Any) -> User:
 
 def new_task(owner: UUID, **given: Any) -> Task:
     fields: dict[str, Any] = {
-        "id": new_id(),
+        "id": new_id(given.get("created_at")),
         "user_id": owner,
         "title": "A task",
         "description": None,
