@@ -50,7 +50,10 @@ CONSTRAINTS: Final[Mapping[str, Callable[[], TaskFlowError]]] = {
     "tasks_version_check": _invalid("version"),
     "task_history_action_check": _invalid("action"),
 }
-"""What the violation of each named constraint means. The core checks the same before; this is the last word."""
+"""What the violation of each named constraint means.
+
+The core checks the same before; this is the last word.
+"""
 
 _CONTENTION: Final = (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)
 _UNAVAILABLE: Final = (

@@ -29,7 +29,7 @@ class DatabaseReport:
         server_version: PostgreSQL's major version.
         head: The newest migration that this TaskFlow ships.
         current: The newest that the database has; None where it has none.
-        clock_skew_seconds: How far this machine's clock is ahead of the server's, give or take the round trip.
+        clock_skew_seconds: How far this machine's clock is ahead of the server's, within half a round trip.
         read_only: Whether the server refuses writes (a standby).
     """
 
@@ -60,15 +60,15 @@ def conninfo(url: str, **overrides: str) -> str:
     return psycopg.conninfo.make_conninfo(plain, **overrides)
 
 
-async def inspect(url: str, *, timeout: float = 5.0) -> DatabaseReport:
-    """Return what there is to know of the database at `url`, within `timeout` seconds.
+async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:
+    """Return what there is to know of the database at `url`, within `deadline` seconds.
 
     Raises:
         ValueError: It is not the URL of a PostgreSQL database.
         Unavailable: It cannot be reached.
     """
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(deadline):
             connection = await psycopg.AsyncConnection.connect(conninfo(url), autocommit=True)
             async with connection:
                 return await _report(connection)
@@ -96,14 +96,14 @@ async def _report(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> Da
     )
 
 
-async def ping(engine: AsyncEngine, *, timeout: float = 2.0) -> None:
+async def ping(engine: AsyncEngine, *, deadline: float = 2.0) -> None:
     """Return once the database has answered on a pooled connection.
 
     Raises:
-        Unavailable: It did not within `timeout` seconds.
+        Unavailable: It did not within `deadline` seconds.
     """
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(deadline):
             await fetch_all(PooledConnections(engine), "SELECT 1", {})
     except TimeoutError as error:
         raise Unavailable from error

@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from taskflow_sqlalchemy.connection_errors import explained, is_final, is_missing_database
 from taskflow_sqlalchemy.connections import CONNECT_TIMEOUT, driver_url
 from taskflow_sqlalchemy.inspection import OLDEST_SERVER, conninfo
 from taskflow_sqlalchemy.revisions import alembic_config, head_revision, known_revisions
@@ -52,9 +53,6 @@ class MigrationReport:
     after: str
 
 
-Tell = "Callable[[str], None]"
-
-
 def _silent(_: str) -> None:
     """Tell nobody."""
 
@@ -85,7 +83,7 @@ async def migrate(
                     on_event(f"migrating from {before or 'an empty database'} to {head_revision()}")
                     await _upgrade(url)
     except psycopg.Error as error:
-        raise MigrationError(_explained(error)) from error
+        raise MigrationError(explained(error)) from error
     return MigrationReport(created, before, head_revision())
 
 
@@ -110,11 +108,7 @@ async def _reach(url: str, *, wait: float, create: bool, on_event: Callable[[str
 
     def is_temporary(error: Exception) -> bool:
         nonlocal told
-        temporary = (
-            isinstance(error, psycopg.OperationalError)
-            and not isinstance(error, _FINAL)
-            and not _is_final(error)
-        )
+        temporary = isinstance(error, psycopg.OperationalError) and not is_final(error)
         if temporary and not told:
             told = True
             on_event(f"waiting for the database, {wait:g} s at most")
@@ -134,7 +128,7 @@ async def _reach(url: str, *, wait: float, create: bool, on_event: Callable[[str
                 try:
                     await (await _connect(url)).close()
                 except psycopg.OperationalError as error:
-                    if not _is_missing_database(error):
+                    if not is_missing_database(error):
                         raise
                     if not create:
                         raise MigrationError(
@@ -143,7 +137,7 @@ async def _reach(url: str, *, wait: float, create: bool, on_event: Callable[[str
                     await _create_database(url, on_event)
                     return True
     except psycopg.Error as error:
-        raise MigrationError(_explained(error)) from error
+        raise MigrationError(explained(error)) from error
     return False
 
 
@@ -202,7 +196,7 @@ async def _upgrade(url: str) -> None:
     except Exception as error:
         cause = getattr(error, "orig", error)
         if isinstance(cause, psycopg.Error):
-            raise MigrationError(_explained(cause)) from error
+            raise MigrationError(explained(cause)) from error
         raise
     finally:
         await engine.dispose()
@@ -226,46 +220,3 @@ def _require_known(revision: str | None) -> None:
             f"The database is at revision {revision!r}, which this version does not know: "
             "a newer TaskFlow migrated it, or it belongs to something else. Upgrade TaskFlow."
         )
-
-
-_FINAL: Final = (pg.InvalidPassword, pg.InvalidAuthorizationSpecification, pg.InvalidCatalogName)
-
-
-def _is_missing_database(error: psycopg.Error) -> bool:
-    # While connecting libpq gives a message and no SQLSTATE.
-    return isinstance(error, pg.InvalidCatalogName) or (
-        "database" in str(error) and "does not exist" in str(error)
-    )
-
-
-def _is_final(error: psycopg.Error) -> bool:
-    """Tell an answer of a server that is up (wrong password, no such role) from one that is not there yet."""
-    words = str(error)
-    signs = (
-        "authentication failed",
-        'role "',
-        "no pg_hba.conf entry",
-        "permission denied",
-        "no password supplied",
-    )
-    return _is_missing_database(error) or any(sign in words for sign in signs)
-
-
-def _explained(error: psycopg.Error) -> str:
-    words = str(error)
-    if isinstance(error, pg.InsufficientPrivilege):
-        return (
-            "This role may not make tables here. As the database's owner: "
-            "GRANT CREATE, USAGE ON SCHEMA public TO <this role>;"
-        )
-    if isinstance(error, pg.LockNotAvailable):
-        return "Others hold the tables for longer than 5 s; run `taskflow migrate` again when there is less going on."
-    if "authentication failed" in words or "no password supplied" in words:
-        return "The server refuses the user or the password of TASKFLOW_DATABASE_URL."
-    if 'role "' in words and "does not exist" in words:
-        return "The user of TASKFLOW_DATABASE_URL does not exist on the server."
-    if "no pg_hba.conf entry" in words:
-        return "The server does not let this user in from here (pg_hba.conf)."
-    if isinstance(error, psycopg.OperationalError):
-        return "The database cannot be reached: is the server up, and is TASKFLOW_DATABASE_URL right?"
-    return f"The database refused a migration ({error.sqlstate or type(error).__name__})."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from taskflow_core.queries import (
     HistoryPage,
     HistoryQuery,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 _INT_MAX: Final = 2**31 - 1
 
@@ -32,15 +34,15 @@ _INT_MAX: Final = 2**31 - 1
 class SqlAlchemyReads:
     """Questions about tasks and users (ports `TaskReads` and `UserReads`)."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._connections: Connections = PooledConnections(engine)
+    def __init__(self, source: AsyncEngine | Connections) -> None:
+        self._connections: Connections = (
+            PooledConnections(source) if isinstance(source, AsyncEngine) else source
+        )
 
     @classmethod
     def joined(cls, connection: AsyncConnection) -> SqlAlchemyReads:
         """Return reads inside the transaction that the host has open on `connection`."""
-        reads = cls.__new__(cls)
-        reads._connections = JoinedConnections(connection)
-        return reads
+        return cls(JoinedConnections(connection))
 
     async def task(self, task_id: UUID, *, owner: UUID | None) -> TaskView | None:
         """Return the live task."""

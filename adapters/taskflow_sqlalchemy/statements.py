@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import ClauseElement
 Statement: TypeAlias = tuple[str, dict[str, Any]]
 """A statement and its parameters."""
 
-_DIALECT: Final = dialect(paramstyle="pyformat")
+_DIALECT: Final = dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
 
 def compiled(statement: ClauseElement) -> str:
@@ -30,8 +30,8 @@ def compiled(statement: ClauseElement) -> str:
 
 
 LOCK_OWNERS: Final = """
-SELECT id, deleted_at IS NULL FROM users
-WHERE id IN (SELECT user_id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) UNION SELECT unnest(%(owners)s::uuid[]))
+SELECT id, deleted_at IS NULL FROM users WHERE id IN (
+  SELECT user_id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) UNION SELECT unnest(%(owners)s::uuid[]))
 ORDER BY id FOR NO KEY UPDATE
 """
 """The owners of tasks and those who are to get them. NO KEY: inserting a task must not wait for it."""
@@ -46,14 +46,16 @@ _HISTORY: Final = """
 INSERT INTO task_history (task_id, version, id, at, actor_id, action, changes, request_id)
 SELECT h.task_id, h.version, h.id, h.at, h.actor_id, h.action, h.changes, h.request_id
 FROM json_to_recordset(%(history)s::json) AS h(
-  task_id uuid, version int, id uuid, at timestamptz, actor_id uuid, action text, changes jsonb, request_id text)
+  task_id uuid, version int, id uuid, at timestamptz, actor_id uuid, action text,
+  changes jsonb, request_id text)
 """
 
 ADD_TASKS: Final = f"""
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%(tasks)s::json) AS x(
-    id uuid, user_id uuid, title text, description text, status text, priority smallint, due_date timestamptz,
-    created_at timestamptz, updated_at timestamptz, completed_at timestamptz, deleted_at timestamptz, version int)
+    id uuid, user_id uuid, title text, description text, status text, priority smallint,
+    due_date timestamptz, created_at timestamptz, updated_at timestamptz, completed_at timestamptz,
+    deleted_at timestamptz, version int)
 ), owners AS (
   UPDATE users SET data_version = data_version + 1
   WHERE id = ANY(%(owners)s::uuid[]) AND deleted_at IS NULL RETURNING id
@@ -66,15 +68,16 @@ WITH x AS MATERIALIZED (
   SELECT x.id, x.user_id, x.title, x.description, x.status, x.priority, x.due_date,
          x.created_at, x.updated_at, x.completed_at, x.deleted_at, x.version FROM x, complete RETURNING id
 ), told AS ({_HISTORY} JOIN added ON added.id = h.task_id)
-SELECT count(*) FROM added
+SELECT id FROM added
 """  # noqa: S608 put together from constants
-"""Owners first, as everywhere. Returns how many were added: none where an owner does not exist."""
+"""Owners first, as everywhere. Returns the ids of those added: none where an owner does not exist."""
 
 SAVE_TASKS: Final = f"""
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%(tasks)s::json) AS x(
-    id uuid, user_id uuid, title text, description text, description_moved bool, status text, priority smallint,
-    due_date timestamptz, updated_at timestamptz, completed_at timestamptz, deleted_at timestamptz, version int)
+    id uuid, user_id uuid, title text, description text, description_moved bool, status text,
+    priority smallint, due_date timestamptz, updated_at timestamptz, completed_at timestamptz,
+    deleted_at timestamptz, version int)
 ), owners AS (
   UPDATE users SET data_version = data_version + 1 WHERE id = ANY(%(owners)s::uuid[])
 ), saved AS (
@@ -84,7 +87,7 @@ WITH x AS MATERIALIZED (
     completed_at = x.completed_at, deleted_at = x.deleted_at, version = x.version
   FROM x WHERE tasks.id = x.id
 ){_HISTORY}
-"""
+"""  # noqa: S608 put together from constants
 """For rows that this unit of work holds locked. Long texts travel only where they changed."""
 
 _USER_COLUMNS: Final = (

@@ -38,7 +38,7 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("active", Boolean, nullable=False),
-    # Moved with every change of the owner's tasks; no index holds it, so the update stays within its page (HOT).
+    # Moved with every change of the owner's tasks; in no index, so that the update stays in its page (HOT).
     Column("data_version", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", _time, nullable=False),
     Column("updated_at", _time, nullable=False),

@@ -46,7 +46,7 @@ class SqlAlchemyTasks:
         owners, rows = await self._unit.ask(
             (LOCK_OWNERS, parameters), (LOCK_TASKS, {"ids": parameters["ids"]})
         )
-        live: dict[UUID, bool] = dict(owners)  # type: ignore[arg-type]  # two columns: id, live
+        live: dict[UUID, bool] = dict(owners)
         if not all(live.get(owner) for owner in and_owners):
             raise UnknownOwner
         tasks = {row[0]: _task(row) for row in rows}
@@ -72,15 +72,15 @@ class SqlAlchemyTasks:
         """How many tasks are to be added."""
         return len(self._added)
 
-    def added(self) -> Statement | None:
-        """Return the statement that adds the new tasks."""
+    def added(self) -> list[Statement]:
+        """Return the statement that adds the new tasks, if there are any; it returns a row for each."""
         if not self._added:
-            return None
+            return []
         rows = [{**_row(task), "created_at": task.created_at} for task, _ in self._added]
         for row, (task, _) in zip(rows, self._added, strict=True):
             row.update(title=task.title, description=task.description)
         owners = {task.user_id for task, _ in self._added}
-        return _write(ADD_TASKS, rows, owners, (entry for _, entry in self._added))
+        return [_write(ADD_TASKS, rows, owners, (entry for _, entry in self._added))]
 
     def saved(self) -> list[Statement]:
         """Return the statement that writes the changed tasks, if there are any."""

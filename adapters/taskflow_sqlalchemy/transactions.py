@@ -8,7 +8,7 @@ two round trips: BEGIN with the locks, then the write with COMMIT.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 
@@ -69,7 +69,9 @@ class SqlAlchemyTransaction:
     def __init__(self, connections: Connections, begin: str, commit: str, rollback: str) -> None:
         self._lease = connections()
         self._autocommits = not connections.joins_host
-        self._begin, self._end, self._rollback = (begin, {}), (commit, {}), rollback
+        self._begin: Statement = (begin, {})
+        self._end: Statement = (commit, {})
+        self._rollback = rollback
         self._driver: Driver | None = None
         self._begun = False
         self.tasks = SqlAlchemyTasks(self)
@@ -93,47 +95,36 @@ class SqlAlchemyTransaction:
 
     async def ask(self, *statements: Statement) -> list[list[tuple[Any, ...]]]:
         """Run statements inside this unit, in one round trip, and return the rows of each."""
-        sent = statements if self._begun else (self._begin, *statements)
-        self._begun = True
-        cursors = await self._pipeline(sent)
-        return [await cursor.fetchall() for cursor in cursors[-len(statements) :]]
+        return [await cursor.fetchall() for cursor in await self._inside(statements)]
 
     async def run(self, statement: Statement) -> int:
         """Run a statement inside this unit; return how many rows it touched."""
-        sent = (statement,) if self._begun else (self._begin, statement)
-        self._begun = True
-        return (await self._pipeline(sent))[-1].rowcount
+        return (await self._inside([statement]))[-1].rowcount
 
     async def commit(self) -> None:
-        """Write what was added and saved, and end."""
-        added = self.tasks.added()
-        writes = [*self.tasks.saved(), *self.users.written()]
-        if added and not writes and not self._begun and self._autocommits:
-            await self._add(added)
+        """Write what was added and saved, and end: accounts first, as everywhere."""
+        users, added, saved = self.users.written(), self.tasks.added(), self.tasks.saved()
+        writes = [*users, *added, *saved]
+        if len(writes) == 1 and not self._begun and self._autocommits:
+            self._require_owners(added, await self._pipeline(writes))
             return
         if added:
             # Whether all owners exist is known only after this trip, so COMMIT cannot travel along.
-            await self._begin_only()
-            await self._add(added)
-        if writes and not self._begun and self._autocommits and len(writes) == 1:
-            await self._pipeline(writes)
-            return
+            self._require_owners(added, await self._inside([*users, *added]))
+            writes = saved
         if writes or self._begun:
-            start = () if self._begun else (self._begin,)
-            self._begun = True
-            await self._pipeline((*start, *writes, self._end))
+            await self._inside([*writes, self._end])
             self._begun = False
 
-    async def _begin_only(self) -> None:
-        if not self._begun:
-            self._begun = True
-            await self._pipeline((self._begin,))
-
-    async def _add(self, statement: Statement) -> None:
-        (cursor,) = await self._pipeline((statement,))
-        (row,) = await cursor.fetchall()
-        if row[0] != self.tasks.adds:
+    def _require_owners(self, added: Sequence[Statement], cursors: Sequence[Cursor]) -> None:
+        if added and cursors[-1].rowcount != self.tasks.adds:
             raise UnknownOwner
+
+    async def _inside(self, statements: Sequence[Statement]) -> list[Cursor]:
+        """Run statements inside this unit, which begins with the first; return the cursor of each."""
+        sent = statements if self._begun else [self._begin, *statements]
+        self._begun = True
+        return (await self._pipeline(sent))[-len(statements) :]
 
     async def _pipeline(self, statements: Sequence[Statement]) -> list[Cursor]:
         if self._driver is None:

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `taskflow_sqlalchemy.migrate` hands over, or prints them as SQL."""
+"""Runs the migrations on the connection that `migrate` hands over, or prints them as SQL."""
 
 from __future__ import annotations
 
