@@ -56,8 +56,18 @@ def conninfo(url: str, **overrides: str) -> str:
     Raises:
         ValueError: It is not the URL of a PostgreSQL database.
     """
-    plain = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.conninfo.make_conninfo(plain, **overrides)
+    parsed = driver_url(url)
+    # By parts: a database's name may hold what SQLAlchemy does not quote when it renders a URL.
+    parts: dict[str, object] = {
+        "host": parsed.host,
+        "port": parsed.port,
+        "user": parsed.username,
+        "password": parsed.password,
+        "dbname": parsed.database,
+        **{name: value if isinstance(value, str) else ",".join(value) for name, value in parsed.query.items()},
+        **overrides,
+    }
+    return psycopg.conninfo.make_conninfo(**{name: str(part) for name, part in parts.items() if part})
 
 
 async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:

@@ -1,0 +1,156 @@
+"""PostgreSQL that goes away, is slow or full: the core's errors, no stuck connections, and no half-done work."""
+
+import asyncio
+from typing import Any
+
+import psycopg
+import pytest
+
+from support.samples import OPERATOR
+from taskflow_core import (
+    Contention,
+    DeadlineExceeded,
+    NewTask,
+    NewUser,
+    Status,
+    TaskChange,
+    TaskChanges,
+    TaskQuery,
+    Unavailable,
+    UseCases,
+)
+from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, inspect, open_engine, ping
+
+END_ALL = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'taskflow'
+"""
+
+
+async def account(use_cases: UseCases) -> Any:
+    new = NewUser(email="someone@example.com", name="Someone", password="password-of-someone")
+    return await use_cases.create_user(new, OPERATOR)
+
+
+async def test_connections_that_the_server_ended_cost_nobody_an_error(
+    use_cases: UseCases, database: psycopg.Connection[Any]
+) -> None:
+    user = await account(use_cases)
+    task = await use_cases.create_task(NewTask(title="a", user_id=user.id), OPERATOR)
+    await asyncio.gather(*(use_cases.find_task(task.id, OPERATOR) for _ in range(20)))
+    database.execute(END_ALL)
+    await asyncio.sleep(0.1)
+    await use_cases.create_task(NewTask(title="b", user_id=user.id), OPERATOR)
+    await asyncio.gather(*(use_cases.find_task(task.id, OPERATOR) for _ in range(20)))
+    database.execute(END_ALL)
+    await asyncio.sleep(0.1)
+    await use_cases.change_task(TaskChange(task.id, TaskChanges(status=Status.COMPLETED)), OPERATOR)
+
+
+async def test_a_statement_past_its_deadline_is_stopped_and_the_connection_kept(
+    database_url: str, database: psycopg.Connection[Any]
+) -> None:
+    engine = open_engine(database_url, pool_size=1, statement_timeout=0.2)
+    try:
+        reads = SqlAlchemyReads(engine)
+        with database.transaction():
+            database.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(DeadlineExceeded):
+                await reads.tasks(TaskQuery(owner=None), (await _now(database)))
+        assert (await reads.tasks(TaskQuery(owner=None), (await _now(database)))).items == ()
+    finally:
+        await engine.dispose()
+
+
+async def _now(database: psycopg.Connection[Any]) -> Any:
+    row = database.execute("SELECT now()").fetchone()
+    assert row is not None
+    return row[0]
+
+
+async def test_a_full_pool_is_unavailable_within_its_deadline(database_url: str) -> None:
+    engine = open_engine(database_url, pool_size=1, pool_timeout=0.2)
+    try:
+        transactions = SqlAlchemyTransactions(engine)
+        async with transactions() as holder:
+            await holder.tasks.load([])
+            with pytest.raises(Unavailable):
+                await ping(engine)
+        await ping(engine)
+    finally:
+        await engine.dispose()
+
+
+async def test_a_request_that_is_cancelled_leaves_no_connection_behind(
+    database_url: str, database: psycopg.Connection[Any]
+) -> None:
+    engine = open_engine(database_url, pool_size=1)
+    try:
+        reads = SqlAlchemyReads(engine)
+        now = await _now(database)
+        for _ in range(3):
+            with database.transaction():
+                database.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+                waiting = asyncio.create_task(reads.tasks(TaskQuery(owner=None), now))
+                await asyncio.sleep(0.1)
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+        async with asyncio.timeout(3):
+            assert (await reads.tasks(TaskQuery(owner=None), now)).items == ()
+    finally:
+        await engine.dispose()
+
+
+async def test_a_unit_that_is_cancelled_changes_nothing(
+    use_cases: UseCases, database: psycopg.Connection[Any]
+) -> None:
+    user = await account(use_cases)
+    task = await use_cases.create_task(NewTask(title="a", user_id=user.id), OPERATOR)
+    change = TaskChange(task.id, TaskChanges(title="b"))
+    with database.transaction():
+        database.execute("SELECT * FROM tasks FOR UPDATE")
+        waiting = asyncio.create_task(use_cases.change_task(change, OPERATOR))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert (await use_cases.find_task(task.id, OPERATOR)).title == "a"
+    held = database.execute("SELECT count(*) FROM pg_locks WHERE mode = 'RowShareLock'").fetchone()
+    assert held == (0,)
+    assert (await use_cases.change_task(change, OPERATOR)).title == "b"
+
+
+async def test_a_deadlock_is_contention_and_the_unit_is_taken_back(
+    use_cases: UseCases, database: psycopg.Connection[Any]
+) -> None:
+    """Only somebody outside TaskFlow, who locks tasks before owners, can bring it about."""
+    user = await account(use_cases)
+    task = await use_cases.create_task(NewTask(title="a", user_id=user.id), OPERATOR)
+    database.execute("SET deadlock_timeout = '10s'")
+    with database.transaction():
+        database.execute("SELECT * FROM tasks FOR UPDATE")
+        change = TaskChange(task.id, TaskChanges(title="b"))
+        waiting = asyncio.create_task(use_cases.change_task(change, OPERATOR))
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(database.execute, "SELECT * FROM users FOR UPDATE")
+        with pytest.raises(Contention):
+            await waiting
+    assert (await use_cases.find_task(task.id, OPERATOR)).title == "a"
+
+
+async def test_a_server_that_is_not_there_is_unavailable() -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:9/nothing"
+    engine = open_engine(nowhere)
+    with pytest.raises(Unavailable):
+        await ping(engine)
+    with pytest.raises(Unavailable):
+        await SqlAlchemyReads(engine).credentials("a@b")
+    with pytest.raises(Unavailable):
+        await inspect(nowhere)
+    await engine.dispose()
+
+
+async def test_what_no_table_knows_is_a_fault_of_ours_and_stays_one(engine: Any) -> None:
+    with pytest.raises(psycopg.DataError):
+        await SqlAlchemyReads(engine).credentials("\0")

@@ -1,0 +1,88 @@
+"""TaskFlow inside a host's transaction: both are kept or neither."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from support.samples import NOW, OPERATOR, entry_of, new_task, new_user
+from taskflow_core import NotFound
+from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, driver_url
+
+
+@pytest.fixture
+async def host(database_url: str, engine: AsyncEngine) -> AsyncEngine:
+    host = create_async_engine(driver_url(database_url))
+    async with host.begin() as connection:
+        await connection.execute(text("CREATE TABLE orders (id int PRIMARY KEY)"))
+    yield host
+    await host.dispose()
+
+
+async def add_both(connection: AsyncConnection) -> tuple[object, object]:
+    user = new_user()
+    task = new_task(user.id)
+    await connection.execute(text("INSERT INTO orders VALUES (1)"))
+    async with SqlAlchemyTransactions.joined(connection)() as unit:
+        unit.users.add(user)
+        unit.tasks.add(task, entry_of(task))
+        await unit.commit()
+    assert await SqlAlchemyReads.joined(connection).task(task.id, owner=user.id)
+    return user.id, task.id
+
+
+async def orders(host: AsyncEngine) -> int:
+    async with host.connect() as connection:
+        return int((await connection.execute(text("SELECT count(*) FROM orders"))).scalar_one())
+
+
+async def test_both_are_kept(host: AsyncEngine, engine: AsyncEngine) -> None:
+    async with host.begin() as connection:
+        _, task = await add_both(connection)
+        assert await SqlAlchemyReads(engine).task(task, owner=None) is None
+    assert await SqlAlchemyReads(engine).task(task, owner=None) is not None
+    assert await orders(host) == 1
+
+
+async def test_both_are_taken_back(host: AsyncEngine, engine: AsyncEngine) -> None:
+    async with host.connect() as connection, connection.begin() as transaction:
+        user, task = await add_both(connection)
+        await transaction.rollback()
+    assert await SqlAlchemyReads(engine).task(task, owner=None) is None
+    assert await SqlAlchemyReads(engine).user(user) is None
+    assert await orders(host) == 0
+
+
+async def test_a_unit_left_without_commit_takes_back_its_own_part_only(
+    host: AsyncEngine, engine: AsyncEngine
+) -> None:
+    async with host.begin() as connection:
+        user, task_id = await add_both(connection)
+        transactions = SqlAlchemyTransactions.joined(connection)
+        with pytest.raises(NotFound):
+            async with transactions() as unit:
+                task = (await unit.tasks.load([task_id]))[task_id]
+                entry = task.delete(entry_id=new_task(user).id, actor=OPERATOR, now=NOW)
+                unit.tasks.save(task, entry)
+                raise NotFound
+        async with transactions() as unit:
+            assert (await unit.tasks.load([task_id]))[task_id].deleted_at is None
+    assert await SqlAlchemyReads(engine).task(task_id, owner=None) is not None
+    assert await orders(host) == 1
+
+
+async def test_a_statement_that_fails_leaves_the_hosts_transaction_usable(host: AsyncEngine) -> None:
+    async with host.begin() as connection:
+        user_id, _ = await add_both(connection)
+        double = new_user(id=user_id)
+        with pytest.raises(Exception, match="change the same things"):
+            async with SqlAlchemyTransactions.joined(connection)() as unit:
+                unit.users.add(double)
+                await unit.commit()
+        await connection.execute(text("INSERT INTO orders VALUES (2)"))
+    assert await orders(host) == 2
+
+
+async def test_a_connection_without_a_transaction_is_refused(host: AsyncEngine) -> None:
+    async with host.connect() as connection:
+        with pytest.raises(RuntimeError, match="Open a transaction"):
+            await SqlAlchemyReads.joined(connection).credentials("a@b")

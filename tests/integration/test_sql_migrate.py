@@ -1,0 +1,138 @@
+"""`migrate` brings whatever it finds to head, or tells clearly why it cannot."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from taskflow_embedded import PostgresServer
+from taskflow_sqlalchemy import MigrationError, inspect, migrate, migration_sql
+from taskflow_sqlalchemy.migrate import MIGRATOR_LOCK
+from taskflow_sqlalchemy.revisions import head_revision
+
+NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
+
+
+def renamed(url: str, name: str, user: str | None = None) -> str:
+    parts = urlsplit(url)
+    netloc = parts.netloc if user is None else f"{user}@{parts.netloc.rpartition('@')[2]}"
+    return parts._replace(path=f"/{name}", netloc=netloc).geturl()
+
+
+@pytest.fixture
+def admin(postgres_url: str) -> Any:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        yield connection
+
+
+async def test_an_empty_database_is_brought_to_head_and_then_left_alone(fresh_database_url: str) -> None:
+    first = await migrate(fresh_database_url)
+    assert (first.before, first.after, first.created) == (None, head_revision(), False)
+    second = await migrate(fresh_database_url)
+    assert (second.before, second.after) == (head_revision(), head_revision())
+    report = await inspect(fresh_database_url)
+    assert report.migrated
+    assert report.supported
+
+
+async def test_a_database_that_is_missing_is_created(postgres_url: str, admin: Any) -> None:
+    events: list[str] = []
+    url = renamed(postgres_url, "made by migrate")
+    try:
+        assert (await migrate(url, on_event=events.append)).created
+        assert "created the database 'made by migrate'" in events
+        assert not (await migrate(url)).created
+    finally:
+        admin.execute('DROP DATABASE IF EXISTS "made by migrate" WITH (FORCE)')
+
+
+async def test_a_missing_database_is_not_created_against_the_will(postgres_url: str) -> None:
+    with pytest.raises(MigrationError, match="does not exist"):
+        await migrate(renamed(postgres_url, "never made"), create=False)
+
+
+async def test_a_role_that_may_not_create_is_told_what_to_run(postgres_url: str, admin: Any) -> None:
+    admin.execute("CREATE ROLE modest LOGIN PASSWORD 'modest'")
+    try:
+        with pytest.raises(MigrationError, match='CREATE DATABASE "never made" OWNER'):
+            await migrate(renamed(postgres_url, "never made", "modest:modest"))
+    finally:
+        admin.execute("DROP ROLE modest")
+
+
+async def test_a_role_that_may_not_make_tables_is_told_what_to_run(
+    fresh_database_url: str, admin: Any
+) -> None:
+    admin.execute("CREATE ROLE humble LOGIN PASSWORD 'humble'")
+    try:
+        name = urlsplit(fresh_database_url).path[1:]
+        with pytest.raises(MigrationError, match="GRANT CREATE, USAGE ON SCHEMA public"):
+            await migrate(renamed(fresh_database_url, name, "humble:humble"))
+    finally:
+        admin.execute("DROP ROLE humble")
+
+
+async def test_a_user_that_does_not_exist_is_told_at_once(postgres_url: str) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(MigrationError, match="user"):
+            await migrate(renamed(postgres_url, "postgres", "stranger:wrong"), wait=60)
+
+
+async def test_a_server_that_is_not_there_is_waited_for_and_then_told() -> None:
+    events: list[str] = []
+    with pytest.raises(MigrationError, match="cannot be reached"):
+        await migrate(NOWHERE, wait=0.5, on_event=events.append)
+    assert events == ["waiting for the database, 0.5 s at most"]
+
+
+async def test_a_server_that_comes_up_late_is_waited_for(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "postgres", durable=False)
+    await asyncio.to_thread(server.start)
+    url = server.url
+    await asyncio.to_thread(server.stop)
+
+    async def start_late() -> None:
+        await asyncio.sleep(1)
+        await asyncio.to_thread(server.start)
+
+    try:
+        report, _ = await asyncio.gather(migrate(url, wait=30), start_late())
+    finally:
+        await asyncio.to_thread(server.stop)
+    assert report.after == head_revision()
+
+
+async def test_many_migrators_at_once_migrate_once(fresh_database_url: str) -> None:
+    reports = await asyncio.gather(*(migrate(fresh_database_url) for _ in range(5)))
+    assert sorted(report.before or "" for report in reports) == ["", *[head_revision()] * 4]
+
+
+async def test_a_migrator_waits_for_another_only_so_long(fresh_database_url: str) -> None:
+    with psycopg.connect(fresh_database_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [MIGRATOR_LOCK])
+        with pytest.raises(MigrationError, match="Another migrator"):
+            await migrate(fresh_database_url, wait=0.5)
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(MigrationError, match="newer TaskFlow"):
+        await migrate(database_url)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://x/y", "sqlite://"])
+async def test_what_is_no_url_of_postgresql_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="database URL|postgresql://"):
+        await migrate(url)
+
+
+def test_migrations_as_sql_make_the_same_tables(fresh_database_url: str) -> None:
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        connection.execute(migration_sql())  # type: ignore[arg-type]  # a script of our own
+        made = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    assert made == (4,)
+    assert asyncio.run(migrate(fresh_database_url)).before == head_revision()

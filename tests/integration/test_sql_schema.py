@@ -1,0 +1,124 @@
+"""The migrations, the tables as SQLAlchemy sees them and the error table tell the same story."""
+
+from typing import Any
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from taskflow_core import TaskFlowError
+from taskflow_sqlalchemy.errors import CONSTRAINTS, translated
+from taskflow_sqlalchemy.tables import metadata
+
+
+async def test_migrations_make_what_the_tables_say(engine: AsyncEngine) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_checks_options_and_partial_indexes_are_the_same_too(engine: AsyncEngine) -> None:
+    """What Alembic does not compare: both are made, and what PostgreSQL says of them compared."""
+
+    def made_from_tables(connection: Connection) -> None:
+        connection.execute(text("CREATE SCHEMA other"))
+        connection.execute(text("SET search_path = other"))
+        metadata.create_all(connection, checkfirst=False)
+
+    async with engine.connect() as connection:
+        await connection.run_sync(made_from_tables)
+        seen = {schema: await _described(connection, schema) for schema in ("public", "other")}
+    assert seen["public"]
+    assert seen["public"] == seen["other"]
+
+
+async def _described(connection: Any, schema: str) -> set[tuple[str, ...]]:
+    question = text("""
+        SELECT relname::text, conname::text, pg_get_constraintdef(c.oid) FROM pg_constraint c
+        JOIN pg_class t ON t.oid = conrelid WHERE t.relnamespace = to_regnamespace(:schema)
+        UNION ALL SELECT tablename::text, indexname::text, indexdef FROM pg_indexes WHERE schemaname = :schema
+        UNION ALL SELECT relname::text, 'options', reloptions::text FROM pg_class
+        WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'r'
+        UNION ALL SELECT table_name::text, column_name::text, concat_ws(' ', data_type, is_nullable, column_default)
+        FROM information_schema.columns WHERE table_schema = :schema
+    """)
+    rows = await connection.execute(question, {"schema": schema})
+    return {
+        tuple(str(cell).replace(f"{schema}.", "") for cell in row)
+        for row in rows
+        if row[0] != "alembic_version"
+    }
+
+
+def test_every_constraint_has_a_name_and_a_meaning(database: psycopg.Connection[Any]) -> None:
+    named = database.execute("""
+        SELECT conname FROM pg_constraint c JOIN pg_class t ON t.oid = conrelid
+        WHERE t.relnamespace = 'public'::regnamespace AND t.relname <> 'alembic_version' AND contype <> 'n'
+        UNION SELECT indexrelid::regclass::text FROM pg_index i JOIN pg_class t ON t.oid = indrelid
+        WHERE indisunique AND t.relnamespace = 'public'::regnamespace AND t.relname <> 'alembic_version'
+    """).fetchall()
+    assert {name for (name,) in named} == set(CONSTRAINTS)
+
+
+USER = (
+    "INSERT INTO users VALUES (gen_random_uuid(), %(email)s, %(name)s, 'h', %(role)s, %(active)s, 0, "
+    "now(), now(), %(deleted_at)s, %(version)s)"
+)
+GOOD_USER: dict[str, Any] = {
+    "email": "a@b", "name": "n", "role": "user", "active": True, "deleted_at": None, "version": 1,
+}  # fmt: skip
+TASK = (
+    "INSERT INTO tasks SELECT gen_random_uuid(), id, %(title)s, %(description)s, %(status)s, %(priority)s, NULL, "
+    "now(), now(), %(completed_at)s, NULL, %(version)s FROM users"
+)
+GOOD_TASK: dict[str, Any] = {
+    "title": "t", "description": None, "status": "PENDING", "priority": 0, "completed_at": None, "version": 1,
+}  # fmt: skip
+HISTORY = (
+    "INSERT INTO task_history SELECT id, 1, gen_random_uuid(), now(), NULL, %(action)s, '{}', NULL FROM tasks"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "good", "bad", "constraint"),
+    [
+        (USER, GOOD_USER, {"email": "a"}, "users_email_check"),
+        (USER, GOOD_USER, {"email": "a" * 255}, "users_email_check"),
+        (USER, GOOD_USER, {"email": "taken@example.com"}, "users_email_key"),
+        (USER, GOOD_USER, {"name": ""}, "users_name_check"),
+        (USER, GOOD_USER, {"name": "n" * 256}, "users_name_check"),
+        (USER, GOOD_USER, {"role": "root"}, "users_role_check"),
+        (USER, GOOD_USER, {"deleted_at": "2026-01-01"}, "users_deleted_check"),
+        (USER, GOOD_USER, {"version": 0}, "users_version_check"),
+        (TASK, GOOD_TASK, {"title": ""}, "tasks_title_check"),
+        (TASK, GOOD_TASK, {"title": "t" * 256}, "tasks_title_check"),
+        (TASK, GOOD_TASK, {"description": "d" * 10_001}, "tasks_description_check"),
+        (TASK, GOOD_TASK, {"status": "DONE"}, "tasks_status_check"),
+        (TASK, GOOD_TASK, {"priority": 3}, "tasks_priority_check"),
+        (TASK, GOOD_TASK, {"status": "COMPLETED"}, "tasks_completed_check"),
+        (TASK, GOOD_TASK, {"completed_at": "2026-01-01"}, "tasks_completed_check"),
+        (TASK, GOOD_TASK, {"version": 0}, "tasks_version_check"),
+        (HISTORY, {"action": "created"}, {"action": "vanished"}, "task_history_action_check"),
+    ],
+)
+def test_the_database_holds_the_invariants_by_itself(
+    database: psycopg.Connection[Any],
+    statement: Any,
+    good: dict[str, Any],
+    bad: dict[str, Any],
+    constraint: str,
+) -> None:
+    database.execute(USER, GOOD_USER | {"email": "taken@example.com"})
+    if statement is HISTORY:
+        database.execute(TASK, GOOD_TASK)
+    with pytest.raises(psycopg.IntegrityError) as caught:
+        database.execute(statement, good | bad)
+    assert caught.value.diag.constraint_name == constraint
+    assert isinstance(translated(caught.value), TaskFlowError)
+    database.execute(statement, good)
