@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from taskflow_core.permissions import Actor
 from taskflow_core.use_cases.auth.log_in import LogIn
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 R = TypeVar("R")
 
-UseCase: TypeAlias = Callable[[C, Actor], Awaitable[R]]
+UseCase: TypeAlias = Callable[[C, Actor], Coroutine[Any, Any, R]]
 """What a use case is to those who call it: a command and who gives it, in; the result, out."""
 
 
@@ -50,8 +50,8 @@ UseCase: TypeAlias = Callable[[C, Actor], Awaitable[R]]
 class UseCases:
     """Everything that one can do with TaskFlow."""
 
-    register: Callable[[Registration], Awaitable[SignedIn]]
-    log_in: Callable[[LogInAttempt], Awaitable[SignedIn]]
+    register: Callable[[Registration], Coroutine[Any, Any, SignedIn]]
+    log_in: Callable[[LogInAttempt], Coroutine[Any, Any, SignedIn]]
     create_task: UseCase[NewTask, TaskView]
     change_task: UseCase[TaskChange, TaskView]
     delete_task: UseCase[TaskDeletion, None]
@@ -64,7 +64,7 @@ class UseCases:
     create_user: UseCase[NewUser, UserView]
     change_user: UseCase[UserChange, UserView]
     delete_user: UseCase[UserDeletion, None]
-    purge_users: Callable[[Actor], Awaitable[int]]
+    purge_users: Callable[[Actor], Coroutine[Any, Any, int]]
     find_user: UseCase[UUID, UserView]
     list_users: UseCase[UserQuery, Page[UserView]]
 

@@ -1,4 +1,4 @@
-"""PostgreSQL that goes away, is slow or full: the core's errors, no stuck connections, and no half-done work."""
+"""PostgreSQL that goes away, is slow or full: the core's errors, no stuck connections, nothing half done."""
 
 import asyncio
 from typing import Any
