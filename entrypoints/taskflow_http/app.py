@@ -1,0 +1,132 @@
+"""The application: routes of the table over use cases."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.websockets import WebSocketClose
+
+from taskflow_http.authentication import authenticate
+from taskflow_http.calls import CALL
+from taskflow_http.cursors import Cursors
+from taskflow_http.edge import Edge
+from taskflow_http.errors import MethodNotAllowed, RouteNotFound
+from taskflow_http.operations import HttpOptions, Operation, Services
+from taskflow_http.parameters import read_query
+from taskflow_http.purging import Purger
+from taskflow_http.table import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from taskflow_core import UseCases
+    from taskflow_core.ports.security import AccessTokens
+    from taskflow_core.ports.time import Clock
+    from taskflow_http.calls import Call
+
+Hook = Callable[[], Awaitable[None]]
+
+_DEFAULTS = HttpOptions()
+
+
+def create_app(
+    *,
+    use_cases: UseCases,
+    tokens: AccessTokens,
+    clock: Clock,
+    cursor_key: bytes,
+    checks: Mapping[str, Hook] | None = None,
+    options: HttpOptions = _DEFAULTS,
+    on_startup: Sequence[Hook] = (),
+    on_shutdown: Sequence[Hook] = (),
+) -> Starlette:
+    """Return the HTTP API.
+
+    Args:
+        use_cases: What it offers.
+        tokens: Believes or refuses bearer tokens.
+        clock: Tells the time by which tokens are judged.
+        cursor_key: A secret that all instances share, 32 bytes or more; other keys are derived from it.
+        checks: Readiness: the name of a dependency, as callers shall read it, to what raises where it
+            cannot be reached.
+        options: Limits.
+        on_startup: Awaited in this order before the first request.
+        on_shutdown: Awaited in this order after the last request, each whatever becomes of the others.
+    """
+    purger = Purger(use_cases.purge_users)
+    services = Services(
+        use_cases=use_cases, tokens=tokens, clock=clock, cursors=Cursors(cursor_key),
+        checks=dict(checks or {}), purge=purger.trigger, options=options,
+    )  # fmt: skip
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for hook in reversed(on_shutdown):
+                stack.push_async_callback(hook)
+            for hook in on_startup:
+                await hook()
+            stack.push_async_callback(purger.close)
+            purger.trigger()
+            yield
+
+    return _Application(services, lifespan)
+
+
+class _Application(Starlette):
+    """Starlette with one layer around its router instead of its own."""
+
+    def __init__(self, services: Services, lifespan: Callable[[Starlette], object]) -> None:
+        super().__init__(routes=routes(services), lifespan=lifespan)  # type: ignore[arg-type]
+        self.router.redirect_slashes = False
+        self.router.default = _nothing_here
+        self._timeout = services.options.request_timeout
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Edge(self.router, timeout=self._timeout)
+
+
+def routes(services: Services) -> list[Route]:
+    """Return a route for each path of the table, in its order."""
+    paths = dict.fromkeys(operation.path for operation in OPERATIONS)
+    resources = [Resource(path, [o for o in OPERATIONS if o.path == path], services) for path in paths]
+    return [Route(r.path.replace("{id}", "{id:uuid}"), r, name=r.path) for r in resources]
+
+
+class Resource:
+    """A path with its methods (an ASGI application; Starlette leaves a class all methods)."""
+
+    def __init__(self, path: str, operations: Sequence[Operation], services: Services) -> None:
+        self.path = path
+        self._services = services
+        self._operations = {operation.method: operation for operation in operations}
+        if "GET" in self._operations:
+            self._operations["HEAD"] = self._operations["GET"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Leave the answer in the call, for `Edge` to send."""
+        call: Call = scope[CALL]
+        call.route = self.path
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            raise MethodNotAllowed(self._operations)
+        services = self._services
+        if operation.secured:
+            call.actor = await authenticate(call, services.tokens, services.clock)
+        call.query = read_query(operation.parameters, scope["query_string"])
+        if operation.body is not None:
+            call.body = await operation.body.read(call, services.options.body_max)
+        call.reply = await operation.handler(call, services)
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await WebSocketClose()(scope, receive, send)
+        return
+    raise RouteNotFound

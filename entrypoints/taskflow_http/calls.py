@@ -1,0 +1,136 @@
+"""One request on its way through: what is known of it, and its body once it is read."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+from taskflow_http.errors import ContentTooLarge, HeadersTooLarge, RouteNotFound
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from starlette.types import Receive, Scope
+
+    from taskflow_core import Actor
+    from taskflow_http.parameters import Query
+    from taskflow_http.replies import Reply
+
+CALL: Final = "taskflow.call"
+"""The key of the scope under which the call travels through Starlette's router."""
+
+HEADERS_MAX: Final = 100
+HEADER_BYTES_MAX: Final = 32 * 1024
+"""uvicorn takes 2 MB of header fields and 20,000 of them; nobody needs that."""
+
+_sane_request_id: Final = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
+_traceparent: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+).fullmatch
+
+
+class Disconnected(Exception):
+    """The client went away before its body was whole; nobody waits for an answer."""
+
+
+class Call:
+    """A request.
+
+    Attributes:
+        request_id: The client's, where it is sane; else a new one.
+        trace_id: Of the W3C trace that the request belongs to.
+        route: The template of the route it came to, for logs.
+        actor: Who asks; set by `authenticate`, on routes that are not open to all.
+        token_given: Whether a bearer token came with it, believed or not.
+        receiving: Whether it waits for the client's body right now.
+        body: What `Body.decode` made of the body, on routes that take one.
+    """
+
+    __slots__ = (
+        "_headers", "actor", "body", "query", "receive", "receiving", "reply", "request_id",
+        "route", "scope", "token_given", "trace_id",
+    )  # fmt: skip
+
+    actor: Actor
+    query: Query
+    body: Any
+    reply: Reply
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.route: str | None = None
+        self.token_given = False
+        self.receiving = False
+        self._headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            # RFC 9110 section 5.3: a field that comes several times is one list.
+            before = self._headers.get(name)
+            self._headers[name] = value if before is None else before + b", " + value
+        self.request_id = self._request_id()
+        self.trace_id = self._trace_id()
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header field by its name in lower case."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def id(self) -> UUID:
+        """Return the id in the path."""
+        found: UUID = self.scope["path_params"]["id"]
+        return found
+
+    def link(self, path: str) -> bytes:
+        """Return a reference to a path of this API, wherever the API is mounted."""
+        root: str = self.scope.get("root_path", "")
+        return (root + path).encode("utf-8")
+
+    def check(self) -> None:
+        """Refuse what no route is to see.
+
+        Raises:
+            HeadersTooLarge: The header fields are too many or too long.
+            RouteNotFound: The path ends in a newline: the router's patterns end in `$`, which Python
+                lets match before it.
+        """
+        if self.scope["path"].endswith("\n"):
+            raise RouteNotFound
+        fields = self.scope["headers"]
+        if len(fields) > HEADERS_MAX or sum(len(n) + len(v) for n, v in fields) > HEADER_BYTES_MAX:
+            raise HeadersTooLarge
+
+    async def read_body(self, most: int) -> bytes:
+        """Return the body.
+
+        Raises:
+            ContentTooLarge: It has more than `most` bytes, or says so.
+            Disconnected: The client went away.
+        """
+        told = self._headers.get(b"content-length", b"0")
+        if told.isdigit() and (len(told) > len(str(most)) or int(told) > most):
+            raise ContentTooLarge(f"A body has at most {most} bytes.")
+        self.receiving = True
+        chunks, size, more = [], 0, True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunk = message.get("body", b"")
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most:
+                raise ContentTooLarge(f"A body has at most {most} bytes.")
+            more = message.get("more_body", False)
+        self.receiving = False
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _request_id(self) -> str:
+        given = self.header(b"x-request-id")
+        return given if given is not None and _sane_request_id(given) else secrets.token_hex(16)
+
+    def _trace_id(self) -> str | None:
+        given = self.header(b"traceparent")
+        match = None if given is None else _traceparent(given)
+        return None if match is None else match.group(1)

@@ -1,0 +1,132 @@
+"""Errors that only HTTP knows, and the one table that gives every error its status and title.
+
+::
+
+    TaskFlowError
+    ├── InvalidRequest          invalid              (an InvalidInput) what the edge found, in wire names
+    ├── MalformedRequest        malformed_request    not JSON, or a header that cannot be read
+    │   └── InvalidCursor       invalid_cursor       a cursor that was changed, or is another query's
+    ├── RouteNotFound           not_found            nothing has this path
+    ├── MethodNotAllowed        method_not_allowed
+    ├── RequestTimeout          request_timeout      the body did not arrive in time
+    ├── ContentTooLarge         content_too_large
+    ├── UnsupportedMediaType    unsupported_media_type
+    ├── HeadersTooLarge         headers_too_large
+    └── InternalError           internal_error       a fault of ours; told to the log alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+from taskflow_core import Fault, InvalidInput, NotFound, TaskFlowError
+
+STATUSES: Final[Mapping[str, tuple[int, str]]] = {
+    "malformed_request": (400, "Malformed request"),
+    "invalid_cursor": (400, "Invalid cursor"),
+    "unauthenticated": (401, "Authentication required"),
+    "invalid_credentials": (401, "Wrong email or password"),
+    "forbidden": (403, "Forbidden"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "request_timeout": (408, "Request timeout"),
+    "conflict": (409, "Conflict"),
+    "email_taken": (409, "Email taken"),
+    "invalid_transition": (409, "Invalid transition"),
+    "last_admin": (409, "Last admin"),
+    "batch_failed": (409, "Batch failed"),
+    "version_mismatch": (412, "Version mismatch"),
+    "content_too_large": (413, "Content too large"),
+    "unsupported_media_type": (415, "Unsupported media type"),
+    "invalid": (422, "Invalid input"),
+    "headers_too_large": (431, "Request header fields too large"),
+    "internal_error": (500, "Internal error"),
+    "unavailable": (503, "Unavailable"),
+    "contention": (503, "Contention"),
+    "overloaded": (503, "Overloaded"),
+    "deadline_exceeded": (503, "Deadline exceeded"),
+}
+"""Error code to HTTP status and title; the code is what clients may rely on."""
+
+
+class InvalidRequest(InvalidInput):
+    """What the edge found wrong. The paths of its faults are wire names, unlike those of the core's.
+
+    Attributes:
+        place: Whether the faults are in the body or in the query string.
+    """
+
+    def __init__(self, faults: Iterable[Fault], place: Literal["body", "query"]) -> None:
+        super().__init__(faults)
+        self.place = place
+
+
+class MalformedRequest(TaskFlowError):
+    """The request cannot be read."""
+
+    code = "malformed_request"
+    default_detail = "The request cannot be read."
+
+
+class InvalidCursor(MalformedRequest):
+    """The cursor was not made here, was changed, or was made for another query."""
+
+    code = "invalid_cursor"
+    default_detail = "The cursor is not one that this query gave; begin again without it."
+
+
+class RouteNotFound(NotFound):
+    """No route has this path."""
+
+    default_detail = "There is nothing at this path."
+
+
+class MethodNotAllowed(TaskFlowError):
+    """The path is there, the method is not.
+
+    Attributes:
+        allowed: The methods that are, sorted.
+    """
+
+    code = "method_not_allowed"
+    default_detail = "This path does not take this method."
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        super().__init__()
+        self.allowed = tuple(sorted(allowed))
+
+
+class RequestTimeout(TaskFlowError):
+    """The body did not arrive within the request's deadline."""
+
+    code = "request_timeout"
+    default_detail = "The body did not arrive in time."
+
+
+class ContentTooLarge(TaskFlowError):
+    """The body is larger than one may be."""
+
+    code = "content_too_large"
+    default_detail = "The body is too large."
+
+
+class UnsupportedMediaType(TaskFlowError):
+    """The body is of a type, in a charset or in an encoding that this route does not take."""
+
+    code = "unsupported_media_type"
+    default_detail = "This route does not take a body of this type."
+
+
+class HeadersTooLarge(TaskFlowError):
+    """There are too many header fields, or they are too long."""
+
+    code = "headers_too_large"
+    default_detail = "The header fields are too many or too long."
+
+
+class InternalError(TaskFlowError):
+    """A fault of ours. What went wrong stands in the log, under the request's id."""
+
+    code = "internal_error"
+    default_detail = "Something went wrong here. The request id helps to find out what."

@@ -1,0 +1,102 @@
+"""Logs: JSON lines for machines, a readable form for people; each tells the request it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO
+
+import msgspec
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+
+class Traced(Protocol):
+    """What logs tell of the request that they belong to."""
+
+    request_id: str
+    trace_id: str | None
+
+
+current: Final[ContextVar[Traced | None]] = ContextVar("taskflow_request", default=None)
+"""The request that this task works for."""
+
+
+def configure_logging(
+    format: Literal["json", "console"] = "json",  # noqa: A002 - what one calls it
+    level: str = "info",
+    stream: TextIO | None = None,
+) -> None:
+    """Send all logs of this process, those of uvicorn and other libraries too, to one stream.
+
+    uvicorn's own access log is turned off: there is one line a request already.
+
+    Args:
+        format: `json` for one object a line, `console` for people.
+        level: The least that is logged: debug, info, warning, error or critical.
+        stream: Where to; standard error unless given.
+    """
+    out = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [_add_request, structlog.stdlib.add_log_level, _add_time]
+    rendering: list[Processor] = (
+        [structlog.processors.format_exc_info, _render_json]
+        if format == "json"
+        else [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    _redirect_standard_library(shared, rendering, number, out)
+
+
+def _redirect_standard_library(
+    shared: list[Processor], rendering: list[Processor], level: int, out: TextIO
+) -> None:
+    handler = logging.StreamHandler(out)
+    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[strip, *rendering],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Others' chatter below warnings helps nobody who did not ask for debugging.
+    root.setLevel(level if level <= logging.DEBUG else max(level, logging.WARNING))
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+        logging.getLogger(name).setLevel(level)
+    access = logging.getLogger("uvicorn.access")
+    access.handlers.clear()
+    access.propagate = False
+    access.disabled = True
+
+
+def _add_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    request = current.get()
+    if request is not None:
+        event["request_id"] = request.request_id
+        if request.trace_id is not None:
+            event["trace_id"] = request.trace_id
+    return event
+
+
+def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    now = datetime.now(UTC)
+    return {"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **event}
+
+
+def _render_json(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode("utf-8")

@@ -1,0 +1,98 @@
+"""What a route is: one entry of the table that both the routes and the OpenAPI document are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from taskflow_core import TaskFlowError
+from taskflow_http.bodies import Body
+from taskflow_http.calls import Call
+from taskflow_http.parameters import Parameter
+from taskflow_http.replies import Reply
+
+if TYPE_CHECKING:
+    from taskflow_core import UseCases
+    from taskflow_core.ports.security import AccessTokens
+    from taskflow_core.ports.time import Clock
+    from taskflow_http.cursors import Cursors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """Limits of the edge.
+
+    Attributes:
+        request_timeout: Seconds that a request may take, its body's arrival included.
+        check_timeout: Seconds that each readiness check may take.
+        body_max: Bytes of a body.
+    """
+
+    request_timeout: float = 10.0
+    check_timeout: float = 2.0
+    body_max: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What handlers work with.
+
+    Attributes:
+        checks: Readiness: the name of a dependency to what raises where it cannot be reached.
+        purge: Has what belongs to deleted accounts removed, some time soon.
+    """
+
+    use_cases: UseCases
+    tokens: AccessTokens
+    clock: Clock
+    cursors: Cursors
+    checks: Mapping[str, Callable[[], Awaitable[None]]]
+    purge: Callable[[], None]
+    options: HttpOptions
+
+
+Handler = Callable[[Call, Services], Awaitable[Reply]]
+
+
+class Condition(Enum):
+    """The conditional request that a route understands (RFC 9110 section 13)."""
+
+    IF_MATCH = "If-Match"
+    IF_NONE_MATCH = "If-None-Match"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A method of a path.
+
+    Attributes:
+        path: The template; `{id}` is a UUID.
+        name: Unique; `operationId` in the document.
+        secured: Whether it takes a bearer token.
+        parameters: Of the query string; all others are refused.
+        condition: The conditional request that it understands.
+        status: Of the answer where all went well.
+        answer: The struct that the answer is; None for none.
+        media_type: Of the answer where it is not JSON.
+        headers: Of the answer, beyond those that every answer has; names in `openapi.headers`.
+        errors: What the use case may raise; what the edge itself raises is added.
+    """
+
+    method: str
+    path: str
+    name: str
+    tag: str
+    summary: str
+    handler: Handler
+    description: str = ""
+    secured: bool = True
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    body: Body[Any] | None = None
+    condition: Condition | None = None
+    status: int = 200
+    answer: type | None = None
+    media_type: str | None = None
+    headers: Sequence[str] = ()
+    errors: Sequence[type[TaskFlowError]] = ()

@@ -1,0 +1,58 @@
+"""Answers: what handlers return, and how they become ASGI messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from starlette.types import Send
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON: Final = b"application/json"
+PROBLEM_JSON: Final = b"application/problem+json"
+PRIVATE: Final = b"private, no-cache"
+"""May be kept by the caller, who asks each time whether it is still so (by ETag)."""
+NO_STORE: Final = b"no-store"
+
+encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer, whole.
+
+    Attributes:
+        headers: Beyond those that `send_reply` adds itself.
+    """
+
+    status: int
+    body: bytes = b""
+    content_type: bytes | None = None
+    cache: bytes = PRIVATE
+    headers: Headers = field(default_factory=list)
+
+
+def json_reply(
+    value: Any, *, status: int = 200, cache: bytes = PRIVATE, headers: Headers | None = None
+) -> Reply:
+    """Return an answer with `value` as JSON."""
+    return Reply(status, encode(value), JSON, cache, headers or [])
+
+
+async def send_reply(reply: Reply, request_id: str, send: Send, *, with_body: bool) -> None:
+    """Send an answer. The length is told for HEAD too, where the body stays behind."""
+    headers = [
+        (b"x-request-id", request_id.encode("ascii")),
+        (b"cache-control", reply.cache),
+        (b"x-content-type-options", b"nosniff"),
+        *reply.headers,
+    ]
+    if reply.content_type is not None:
+        headers.append((b"content-type", reply.content_type))
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body if with_body else b""})

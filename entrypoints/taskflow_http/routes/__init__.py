@@ -1,0 +1,1 @@
+"""Handlers, and beside them their entries in the table of routes."""

@@ -1,0 +1,127 @@
+"""The OpenAPI document, and a page that shows it without help from the internet."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core import NotFound
+from taskflow_http.errors import RouteNotFound
+from taskflow_http.operations import Operation, Services
+from taskflow_http.replies import JSON, Reply
+
+if TYPE_CHECKING:
+    from taskflow_http.calls import Call
+
+_PAGE: Final = b"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>TaskFlow</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="api/static/swagger_style.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="api/static/swagger_bundle.js"></script>
+<script src="api/static/swagger_preset.js"></script>
+<script src="api/static/start.js"></script>
+</body>
+</html>
+"""
+_START: Final = b"""window.onload = () => {
+  window.ui = SwaggerUIBundle({
+    url: "openapi.json",
+    dom_id: "#swagger-ui",
+    presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset.slice(1)],
+    deepLinking: true,
+    validatorUrl: null,
+  });
+};
+"""
+_ASSETS: Final = {
+    "start.js": b"text/javascript; charset=utf-8",
+    "swagger_bundle.js": b"text/javascript; charset=utf-8",
+    "swagger_preset.js": b"text/javascript; charset=utf-8",
+    "swagger_style.css": b"text/css; charset=utf-8",
+}
+_CACHE: Final = b"public, max-age=3600"
+
+
+async def openapi(_: Call, __: Services) -> Reply:
+    """Give the document."""
+    return Reply(200, _document(), JSON, b"no-cache")
+
+
+async def show(_: Call, __: Services) -> Reply:
+    """Give the page."""
+    return Reply(200, _PAGE, b"text/html; charset=utf-8", b"no-cache")
+
+
+async def asset(call: Call, _: Services) -> Reply:
+    """Give a file that the page needs."""
+    name: str = call.scope["path_params"]["file"]
+    if name not in _ASSETS:
+        raise RouteNotFound
+    content = await asyncio.to_thread(_content, name)
+    return Reply(200, content, _ASSETS[name], _CACHE)
+
+
+@functools.cache
+def _document() -> bytes:
+    # The document is made of the table that this module is a part of.
+    from taskflow_http.openapi.document import openapi_json  # noqa: PLC0415
+
+    return openapi_json()
+
+
+def _content(name: str) -> bytes:
+    return _START if name == "start.js" else (_asset_folder() / name).read_bytes()
+
+
+@functools.cache
+def _asset_folder() -> Path:
+    # Importing the package would put nine megabytes of pages into memory.
+    spec = importlib.util.find_spec("offapi")
+    if spec is None or spec.origin is None:
+        raise RouteNotFound("The assets of this page are not installed.")
+    return Path(spec.origin).parent
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/openapi.json",
+        name="openapi",
+        tag="documentation",
+        summary="This document",
+        handler=openapi,
+        secured=False,
+        media_type="application/json",
+    ),
+    Operation(
+        method="GET",
+        path="/api",
+        name="api",
+        tag="documentation",
+        summary="This document as a page",
+        handler=show,
+        secured=False,
+        media_type="text/html",
+    ),
+    Operation(
+        method="GET",
+        path="/api/static/{file}",
+        name="asset",
+        tag="documentation",
+        summary="A file that the page needs",
+        handler=asset,
+        secured=False,
+        media_type="*/*",
+        errors=(NotFound,),
+    ),
+)

@@ -1,0 +1,211 @@
+"""Tasks, many at a time: lists, statistics, history, batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from taskflow_core import (
+    Batch,
+    BatchFailed,
+    BatchItem,
+    Fault,
+    Forbidden,
+    HistoryQuery,
+    InvalidInput,
+    NotFound,
+    Priority,
+    Status,
+    TaskChanges,
+    TaskQuery,
+    TaskSort,
+    UnknownOwner,
+)
+from taskflow_core import HistoryEntry as HistoryEntryView
+from taskflow_core.queries import LIMIT_DEFAULT
+from taskflow_http import parameters, schemas
+from taskflow_http.bodies import Body
+from taskflow_http.errors import InvalidCursor, MalformedRequest
+from taskflow_http.operations import Operation, Services
+from taskflow_http.preconditions import refuse_precondition
+from taskflow_http.problems import outcome
+from taskflow_http.replies import Reply, json_reply
+from taskflow_http.routes.answers import given, own_id, page
+from taskflow_http.wire_names import wire_name
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_http.calls import Call
+
+_FILTERS: Final = (
+    "status", "priority", "search", "created_from", "created_to", "due_from", "due_to", "overdue", "deleted",
+)  # fmt: skip
+
+
+async def list_tasks(call: Call, services: Services) -> Reply:
+    """List tasks, a page at a time."""
+    values = dict(call.query.values)
+    owner = _owner(values, call)
+    sort, descending = values.pop("sort", (TaskSort.CREATED_AT, True))
+    limit = values.pop("limit", LIMIT_DEFAULT)
+    cursor = values.pop("cursor", None)
+    told = ("tasks", owner, sort, descending, *map(values.get, _FILTERS))
+    after = None if cursor is None else services.cursors.open(cursor, told)
+    query = TaskQuery(owner=owner, sort=sort, descending=descending, limit=limit, after=after, **values)
+    listed = await services.use_cases.list_tasks(query, call.actor)
+    following = None if listed.next is None else services.cursors.seal(listed.next, told)
+    return page(schemas.TaskPage([schemas.Task.of(view) for view in listed.items], following), call)
+
+
+async def count_tasks(call: Call, services: Services) -> Reply:
+    """Count tasks."""
+    owner = _owner(dict(call.query.values), call)
+    return json_reply(schemas.TaskStats.of(await services.use_cases.count_tasks(owner, call.actor)))
+
+
+async def read_history(call: Call, services: Services) -> Reply:
+    """Read what happened to a task."""
+    limit = call.query.values.get("limit", LIMIT_DEFAULT)
+    cursor = call.query.values.get("cursor")
+    told = ("history", call.id)
+    before = None if cursor is None else services.cursors.open_number(cursor, told)
+    query = HistoryQuery(task_id=call.id, limit=limit, before_version=before)
+    listed = await services.use_cases.read_history(query, call.actor)
+    following = None if listed.next_before is None else services.cursors.seal_number(listed.next_before, told)
+    return page(schemas.HistoryPage([_history_entry(entry) for entry in listed.items], following), call)
+
+
+async def change_tasks(call: Call, services: Services) -> Reply:
+    """Do the same to many tasks."""
+    refuse_precondition(call)
+    body: schemas.Batch = call.body
+    command = Batch(
+        action=body.action,
+        items=tuple(_batch_item(item) for item in body.items),
+        changes=TaskChanges() if body.changes is msgspec.UNSET else TaskChanges(**given(body.changes)),
+        atomic=body.mode == "atomic",
+    )
+    try:
+        results = await services.use_cases.change_tasks(command, call.actor)
+    except UnknownOwner as error:
+        # The core names the field of a task, which in a batch lies deeper.
+        raise InvalidInput([Fault(("changes", *f.path), f.detail) for f in error.faults]) from error
+    failed = sum(result.error is not None for result in results)
+    outcomes = [outcome(result) for result in results]
+    return json_reply(schemas.BatchAnswer(outcomes, len(outcomes) - failed, failed))
+
+
+def _owner(values: dict[str, Any], call: Call) -> UUID | None:
+    """Take whose out of the values; without it, the caller's own."""
+    owner: UUID | None = values.pop("owner") if "owner" in values else own_id(call)
+    return owner
+
+
+def _batch_item(item: UUID | schemas.BatchItem) -> BatchItem:
+    if not isinstance(item, schemas.BatchItem):
+        return BatchItem(item)
+    return BatchItem(item.id, None if item.version is msgspec.UNSET else item.version)
+
+
+def _history_entry(entry: HistoryEntryView) -> schemas.HistoryEntry:
+    changes = {
+        wire_name(name): schemas.FieldChange(change.before, change.after)
+        for name, change in entry.changes.items()
+    }
+    actor = "operator" if entry.actor_id is None else str(entry.actor_id)
+    return schemas.HistoryEntry(entry.id, entry.at, actor, entry.action, changes, entry.request_id)
+
+
+_SORT_KEYS: Final = {
+    "createdAt": TaskSort.CREATED_AT,
+    "dueDate": TaskSort.DUE_DATE,
+    "priority": TaskSort.PRIORITY,
+    "updatedAt": TaskSort.UPDATED_AT,
+}
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/tasks",
+        name="listTasks",
+        tag="tasks",
+        summary="List tasks",
+        description=(
+            "Newest first unless sorted otherwise; tasks without due date come last by `dueDate` either way. "
+            "Every task whose sort key does not change while one pages through is seen exactly once."
+        ),
+        handler=list_tasks,
+        parameters=parameters.named(
+            (
+                parameters.enumeration("status", Status, "Those with this status."),
+                parameters.enumeration("priority", Priority, "Those with this priority."),
+                parameters.OWNER,
+                parameters.SEARCH,
+                parameters.time("createdFrom", "created_from", "Made then or later."),
+                parameters.time("createdTo", "created_to", "Made before then."),
+                parameters.time("dueFrom", "due_from", "Due then or later."),
+                parameters.time("dueTo", "due_to", "Due before then."),
+                parameters.flag("overdue", "Those that are open and were due, or all the others."),
+                parameters.flag("deleted", "The deleted ones, instead of the live ones."),
+                parameters.sort(_SORT_KEYS, "-createdAt"),
+                parameters.LIMIT,
+                parameters.CURSOR,
+            )
+        ),
+        answer=schemas.TaskPage,
+        headers=("Link",),
+        errors=(Forbidden, InvalidCursor),
+    ),
+    Operation(
+        method="GET",
+        path="/tasks/stats",
+        name="countTasks",
+        tag="tasks",
+        summary="Count tasks",
+        handler=count_tasks,
+        parameters=parameters.named((parameters.OWNER,)),
+        answer=schemas.TaskStats,
+        errors=(Forbidden,),
+    ),
+    Operation(
+        method="GET",
+        path="/tasks/{id}/history",
+        name="readHistory",
+        tag="tasks",
+        summary="Read what happened to a task",
+        description="Newest first.",
+        handler=read_history,
+        parameters=parameters.named((parameters.LIMIT, parameters.CURSOR)),
+        answer=schemas.HistoryPage,
+        headers=("Link",),
+        errors=(NotFound, InvalidCursor),
+    ),
+    Operation(
+        method="POST",
+        path="/tasks/batch",
+        name="changeTasks",
+        tag="tasks",
+        summary="Do the same to many tasks",
+        description=(
+            "All of them or none, unless `mode` is `partial`. `set` goes with the action `update`, and only "
+            "with it. `If-Match` is refused: give a task the version it must have."
+        ),
+        handler=change_tasks,
+        body=Body(
+            schemas.Batch,
+            example={
+                "action": "update",
+                "tasks": [
+                    "01890a5d-ac96-774b-bcce-b302099a8057",
+                    {"id": "01890a5d-ac96-774b-bcce-b302099a8058", "version": 3},
+                ],
+                "set": {"priority": "LOW"},
+                "mode": "partial",
+            },
+        ),
+        answer=schemas.BatchAnswer,
+        errors=(MalformedRequest, Forbidden, BatchFailed),
+    ),
+)

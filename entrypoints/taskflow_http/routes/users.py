@@ -1,0 +1,221 @@
+"""Accounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core import (
+    EmailTaken,
+    Forbidden,
+    LastAdmin,
+    NewUser,
+    NotFound,
+    Overloaded,
+    Role,
+    Unauthenticated,
+    UserChange,
+    UserChanges,
+    UserDeletion,
+    UserQuery,
+    UserSort,
+    UserView,
+    VersionMismatch,
+)
+from taskflow_core.queries import LIMIT_DEFAULT
+from taskflow_http import parameters, schemas
+from taskflow_http.bodies import JSON_TYPE, MERGE_PATCH_TYPE, Body
+from taskflow_http.errors import InvalidCursor
+from taskflow_http.operations import Condition, Operation, Services
+from taskflow_http.preconditions import at_expected_version
+from taskflow_http.replies import Reply
+from taskflow_http.routes.answers import changed, created, found, given, own_id, page
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_http.calls import Call
+
+
+async def find_me(call: Call, services: Services) -> Reply:
+    """Read one's own account."""
+    try:
+        return await _find(own_id(call), call, services)
+    except NotFound:
+        # The account is gone, so its token says nothing true any more.
+        raise Unauthenticated from None
+
+
+async def change_me(call: Call, services: Services) -> Reply:
+    """Change one's own profile."""
+    try:
+        return await _change(own_id(call), call, services)
+    except NotFound:
+        raise Unauthenticated from None
+
+
+async def find_user(call: Call, services: Services) -> Reply:
+    """Read an account."""
+    return await _find(call.id, call, services)
+
+
+async def change_user(call: Call, services: Services) -> Reply:
+    """Change an account."""
+    return await _change(call.id, call, services)
+
+
+async def list_users(call: Call, services: Services) -> Reply:
+    """List accounts, a page at a time."""
+    values = dict(call.query.values)
+    sort, descending = values.pop("sort", (UserSort.CREATED_AT, True))
+    limit = values.pop("limit", LIMIT_DEFAULT)
+    cursor = values.pop("cursor", None)
+    told = ("users", sort, descending, *(values.get(name) for name in ("search", "role", "active")))
+    after = None if cursor is None else services.cursors.open(cursor, told)
+    query = UserQuery(sort=sort, descending=descending, limit=limit, after=after, **values)
+    listed = await services.use_cases.list_users(query, call.actor)
+    following = None if listed.next is None else services.cursors.seal(listed.next, told)
+    return page(schemas.UserPage([schemas.User.of(view) for view in listed.items], following), call)
+
+
+async def create_user(call: Call, services: Services) -> Reply:
+    """Make an account for somebody."""
+    body: schemas.NewUser = call.body
+    view = await services.use_cases.create_user(NewUser(**given(body)), call.actor)
+    return created(schemas.User.of(view), call.link(f"/users/{view.id}"))
+
+
+async def delete_user(call: Call, services: Services) -> Reply:
+    """Close an account for good."""
+
+    async def attempt(version: int | None) -> None:
+        await services.use_cases.delete_user(UserDeletion(call.id, version), call.actor)
+
+    await at_expected_version(call, attempt)
+    services.purge()
+    return Reply(204)
+
+
+async def _find(user_id: UUID, call: Call, services: Services) -> Reply:
+    return found(schemas.User.of(await services.use_cases.find_user(user_id, call.actor)), call)
+
+
+async def _change(user_id: UUID, call: Call, services: Services) -> Reply:
+    changes = UserChanges(**given(call.body))
+
+    async def attempt(version: int | None) -> UserView:
+        return await services.use_cases.change_user(UserChange(user_id, changes, version), call.actor)
+
+    return changed(schemas.User.of(await at_expected_version(call, attempt)))
+
+
+_PATCH_TYPES: Final = (MERGE_PATCH_TYPE, JSON_TYPE)
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/users/me",
+        name="findMe",
+        tag="users",
+        summary="Read one's own account",
+        handler=find_me,
+        condition=Condition.IF_NONE_MATCH,
+        answer=schemas.User,
+        headers=("ETag",),
+    ),
+    Operation(
+        method="PATCH",
+        path="/users/me",
+        name="changeMe",
+        tag="users",
+        summary="Change one's own profile",
+        handler=change_me,
+        body=Body(schemas.ProfilePatch, example={"name": "Ada King"}, media_types=_PATCH_TYPES),
+        condition=Condition.IF_MATCH,
+        answer=schemas.User,
+        headers=("ETag",),
+        errors=(VersionMismatch,),
+    ),
+    Operation(
+        method="GET",
+        path="/users/{id}",
+        name="findUser",
+        tag="users",
+        summary="Read an account",
+        description="One's own, or with the role `manager` or `admin` anyone's.",
+        handler=find_user,
+        condition=Condition.IF_NONE_MATCH,
+        answer=schemas.User,
+        headers=("ETag",),
+        errors=(NotFound,),
+    ),
+    Operation(
+        method="PATCH",
+        path="/users/{id}",
+        name="changeUser",
+        tag="users",
+        summary="Change an account",
+        description="Of one's own account everybody may change the name; the rest takes the role `admin`.",
+        handler=change_user,
+        body=Body(schemas.UserPatch, example={"role": "manager"}, media_types=_PATCH_TYPES),
+        condition=Condition.IF_MATCH,
+        answer=schemas.User,
+        headers=("ETag",),
+        errors=(Forbidden, NotFound, EmailTaken, LastAdmin, VersionMismatch),
+    ),
+    Operation(
+        method="DELETE",
+        path="/users/{id}",
+        name="deleteUser",
+        tag="users",
+        summary="Delete an account with all its tasks",
+        description="From the answer on nobody finds it, and its email is free. Takes the role `admin`.",
+        handler=delete_user,
+        condition=Condition.IF_MATCH,
+        status=204,
+        errors=(Forbidden, NotFound, LastAdmin, VersionMismatch),
+    ),
+    Operation(
+        method="GET",
+        path="/users",
+        name="listUsers",
+        tag="users",
+        summary="List accounts",
+        description="Takes the role `manager` or `admin`.",
+        handler=list_users,
+        parameters=parameters.named(
+            (
+                parameters.SEARCH,
+                parameters.enumeration("role", Role, "Those with this role."),
+                parameters.flag("active", "Those that may sign in, or may not."),
+                parameters.sort({"createdAt": UserSort.CREATED_AT, "email": UserSort.EMAIL}, "-createdAt"),
+                parameters.LIMIT,
+                parameters.CURSOR,
+            )
+        ),
+        answer=schemas.UserPage,
+        headers=("Link",),
+        errors=(Forbidden, InvalidCursor),
+    ),
+    Operation(
+        method="POST",
+        path="/users",
+        name="createUser",
+        tag="users",
+        summary="Make an account for somebody",
+        description="Takes the role `admin`.",
+        handler=create_user,
+        body=Body(
+            schemas.NewUser,
+            example={
+                "email": "grace@example.com",
+                "name": "Grace Hopper",
+                "password": "correct horse battery staple",
+                "role": "manager",
+            },
+        ),
+        status=201,
+        answer=schemas.User,
+        headers=("Location", "ETag"),
+        errors=(Forbidden, EmailTaken, Overloaded),
+    ),
+)

@@ -1,0 +1,292 @@
+"""The shapes on the wire: what comes in, what goes out, in camelCase.
+
+Field names are the core's; `rename` and `name=` make the wire's of them (`wire_names` says the same
+for faults). What comes in checks shape alone, rules are the core's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from taskflow_core import Action, BatchAction, Priority, Role, Status
+from taskflow_core.use_cases.tasks.batch import BATCH_MAX
+from taskflow_http import patterns
+
+if TYPE_CHECKING:
+    from taskflow_core import TaskStats as TaskStatsView
+    from taskflow_core import TaskView, UserView
+
+Title = Annotated[str, Meta(extra_json_schema=patterns.TITLE)]
+Description = Annotated[str, Meta(extra_json_schema=patterns.DESCRIPTION)]
+Time = Annotated[datetime, Meta(extra_json_schema=patterns.TIME)]
+Email = Annotated[str, Meta(extra_json_schema=patterns.EMAIL)]
+Name = Annotated[str, Meta(extra_json_schema=patterns.NAME)]
+Password = Annotated[str, Meta(extra_json_schema=patterns.PASSWORD)]
+NextCursor = Annotated[str | None, Meta(description="What to ask the next page with; null on the last.")]
+Version = Annotated[int, Meta(description="1 at creation, one more with each change; the ETag.")]
+
+
+class In(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What comes in."""
+
+
+class Registration(In):
+    """A new account of one's own."""
+
+    email: Email
+    name: Name
+    password: Password
+
+
+class Login(In):
+    """Email and password of an account."""
+
+    email: Annotated[str, Meta(examples=["ada@example.com"])]
+    password: Annotated[str, Meta(extra_json_schema={"format": "password"})]
+
+
+class NewTask(In):
+    """A task to make."""
+
+    title: Title
+    description: Description | None = None
+    status: Status = Status.PENDING
+    priority: Priority = Priority.MEDIUM
+    due_date: Time | None = None
+    user_id: Annotated[UUID, Meta(description="The owner; without it, the caller.")] | UnsetType = UNSET
+
+
+class TaskPatch(In):
+    """What is to change of a task; what is left out stays, null clears."""
+
+    title: Title | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+    status: Status | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    due_date: Time | UnsetType | None = UNSET
+    user_id: Annotated[UUID, Meta(description="The new owner.")] | UnsetType = UNSET
+
+
+class BatchItem(In):
+    """A task of a batch, and the version it must have."""
+
+    id: UUID
+    version: int | UnsetType = UNSET
+
+
+class Batch(In):
+    """The same for many tasks."""
+
+    action: BatchAction
+    items: Annotated[
+        list[UUID | BatchItem], Meta(extra_json_schema={"minItems": 1, "maxItems": BATCH_MAX})
+    ] = msgspec.field(name="tasks")
+    changes: TaskPatch | UnsetType = msgspec.field(name="set", default=UNSET)
+    mode: Literal["atomic", "partial"] = "atomic"
+
+
+class NewUser(In):
+    """An account to make for somebody."""
+
+    email: Email
+    name: Name
+    password: Password
+    role: Role = Role.USER
+    active: bool = True
+
+
+class UserPatch(In):
+    """What is to change of an account; what is left out stays."""
+
+    email: Email | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    active: bool | UnsetType = UNSET
+
+
+class ProfilePatch(In):
+    """What everybody may change of one's own account."""
+
+    name: Name | UnsetType = UNSET
+
+
+class Out(Struct, rename="camel"):
+    """What goes out."""
+
+
+class Task(Out):
+    """A task."""
+
+    id: UUID
+    title: str
+    description: str | None
+    status: Status
+    priority: Priority
+    due_date: datetime | None
+    user_id: UUID
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    version: Version
+
+    @classmethod
+    def of(cls, view: TaskView) -> Task:
+        """Return what goes out of a task."""
+        return cls(
+            view.id, view.title, view.description, view.status, view.priority, view.due_date, view.user_id,
+            view.created_at, view.updated_at, view.completed_at, view.version,
+        )  # fmt: skip
+
+
+class TaskPage(Out):
+    """Some tasks, in the order asked for."""
+
+    data: list[Task]
+    next_cursor: NextCursor
+
+
+StatusCounts = msgspec.defstruct("StatusCounts", [(status.value, int) for status in Status])
+PriorityCounts = msgspec.defstruct("PriorityCounts", [(priority.value, int) for priority in Priority])
+
+
+class TaskStats(Out):
+    """How many tasks there are, deleted ones aside."""
+
+    total: int
+    by_status: StatusCounts  # type: ignore[valid-type]
+    by_priority: PriorityCounts  # type: ignore[valid-type]
+    overdue: Annotated[int, Meta(description="Open, and due before asOf.")]
+    as_of: datetime
+
+    @classmethod
+    def of(cls, stats: TaskStatsView) -> TaskStats:
+        """Return what goes out of statistics."""
+        return cls(
+            stats.total,
+            StatusCounts(*(stats.by_status[status] for status in Status)),
+            PriorityCounts(*(stats.by_priority[priority] for priority in Priority)),
+            stats.overdue,
+            stats.as_of,
+        )
+
+
+class FieldChange(Out):
+    """From what to what a field went."""
+
+    before: str | None = msgspec.field(name="from")
+    after: str | None = msgspec.field(name="to")
+
+
+class HistoryEntry(Out):
+    """One step in a task's life."""
+
+    id: UUID
+    at: datetime
+    actor_id: Annotated[
+        str, Meta(description="A user's id, or `operator` for whoever runs this installation.")
+    ]
+    action: Action
+    changes: dict[str, FieldChange]
+    request_id: str | None
+
+
+class HistoryPage(Out):
+    """Some of a task's history, newest first."""
+
+    data: list[HistoryEntry]
+    next_cursor: NextCursor
+
+
+class User(Out):
+    """An account."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    active: bool
+    created_at: datetime
+    updated_at: datetime
+    version: Version
+
+    @classmethod
+    def of(cls, view: UserView) -> User:
+        """Return what goes out of an account."""
+        return cls(
+            view.id, view.email, view.name, view.role, view.active,
+            view.created_at, view.updated_at, view.version,
+        )  # fmt: skip
+
+
+class UserPage(Out):
+    """Some accounts, in the order asked for."""
+
+    data: list[User]
+    next_cursor: NextCursor
+
+
+class SignedIn(Struct):
+    """Who signed in, and the token that shows it. The names are OAuth 2's (RFC 6749 section 5.1)."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: Annotated[int, Meta(description="Seconds.")]
+    user: User
+
+
+class FaultEntry(Out, omit_defaults=True):
+    """One thing that is wrong with the input: in the body at `pointer`, or in a query `parameter`."""
+
+    detail: str
+    pointer: Annotated[str, Meta(description="JSON Pointer (RFC 6901) into the body.")] | UnsetType = UNSET
+    parameter: Annotated[str, Meta(description="Name of a query parameter.")] | UnsetType = UNSET
+
+
+class Problem(Out, omit_defaults=True):
+    """What went wrong (RFC 9457). The code is stable, title and detail are for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | UnsetType = UNSET
+    errors: Annotated[list[FaultEntry], Meta(description="Every fault of the input.")] | UnsetType = UNSET
+    results: Annotated[
+        list[BatchOutcome], Meta(description="Of an atomic batch: nothing was changed, `ok` would have been.")
+    ] | UnsetType = UNSET  # fmt: skip
+    checks: dict[str, Literal["up", "down"]] | UnsetType = UNSET
+
+
+class BatchOutcome(Out, omit_defaults=True):
+    """What became of one task of a batch."""
+
+    id: UUID
+    status: Literal["ok", "failed"]
+    problem: Problem | UnsetType = UNSET
+
+
+class BatchAnswer(Out):
+    """What became of a batch: one result for each distinct id, in the order given."""
+
+    results: list[BatchOutcome]
+    succeeded: int
+    failed: int
+
+
+class Liveness(Out):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Out):
+    """All that this instance needs answers."""
+
+    status: Literal["ok"]
+    checks: dict[str, Literal["up", "down"]]
