@@ -14,6 +14,7 @@ import psycopg
 
 from taskflow_core.errors import UnknownOwner
 from taskflow_sqlalchemy.connections import Connections, Driver, JoinedConnections, PooledConnections
+from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_sqlalchemy.task_repository import SqlAlchemyTasks
 from taskflow_sqlalchemy.user_repository import SqlAlchemyUsers
 
@@ -129,10 +130,14 @@ class SqlAlchemyTransaction:
     async def _pipeline(self, statements: Sequence[Statement]) -> list[Cursor]:
         if self._driver is None:
             self._driver = await self._lease.__aenter__()
-        if len(statements) == 1:
-            return [await _send(self._driver, statements[0])]
-        async with self._driver.pipeline():
-            return [await _send(self._driver, statement) for statement in statements]
+        try:
+            if len(statements) == 1:
+                return [await _send(self._driver, statements[0])]
+            async with self._driver.pipeline():
+                return [await _send(self._driver, statement) for statement in statements]
+        except Exception as error:
+            raise_translated(error)
+            raise
 
 
 async def _send(driver: Driver, statement: Statement) -> Cursor:

@@ -45,7 +45,8 @@ async def _described(connection: Any, schema: str) -> set[tuple[str, ...]]:
         UNION ALL SELECT tablename::text, indexname::text, indexdef FROM pg_indexes WHERE schemaname = :schema
         UNION ALL SELECT relname::text, 'options', reloptions::text FROM pg_class
         WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'r'
-        UNION ALL SELECT table_name::text, column_name::text, concat_ws(' ', data_type, is_nullable, column_default)
+        UNION ALL SELECT table_name::text, column_name::text,
+          concat_ws(' ', data_type, is_nullable, column_default)
         FROM information_schema.columns WHERE table_schema = :schema
     """)
     rows = await connection.execute(question, {"schema": schema})
