@@ -24,6 +24,7 @@ _LAUNCHER = Path(__file__).with_name("_launch.py")
 _KEPT_VARIABLES = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _NAMES = ("initdb", "postgres", "valkey-server")
 _INSIST_SECONDS = 1.0
+_NOTICE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,7 @@ class ServerProcess:
     def kill(self) -> None:
         """End it as a crash would (SIGKILL), and wait until its children have noticed."""
         if _forked.holds(self._lifeline) and self.running():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            _kill(self.pid, signal.SIGKILL)
         self.stop(_INSIST_SECONDS)
 
 
@@ -160,9 +160,18 @@ def end_leftover(ending: Ending, lock: Path, grace: float = 4.0) -> int:
 def _signal_and_lock(held: int, directory: Path, number: int, patience: float) -> bool:
     pid = int(os.pread(held, 32, 0).strip() or 0)
     if pid and serves(pid, directory):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+        _kill(pid, number)
+    elif not _locks_within(held, _NOTICE_SECONDS):
+        # A backend in the middle of a computation does not notice that its postmaster was killed.
+        for orphan in map(int, (entry.name for entry in Path("/proc").glob("[0-9]*"))):
+            if serves(orphan, directory):
+                _kill(orphan, signal.SIGKILL)
     return _locks_within(held, patience)
+
+
+def _kill(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _launcher_words(program: Program, lock: int | None) -> list[str]:

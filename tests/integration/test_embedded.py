@@ -5,6 +5,7 @@ import socket
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from taskflow_embedded import (
     throwaway_postgres,
     throwaway_valkey,
 )
+from taskflow_embedded._binaries import postgres_programs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 USERS = [None, pytest.param("nobody", marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can"))]
@@ -66,7 +68,7 @@ def test_a_durable_server_waits_for_the_disk(directory: Path) -> None:
 
 
 def test_valkey_takes_settings_and_an_empty_one() -> None:
-    settings = {"maxmemory-policy": "allkeys-lru", "save": ""}
+    settings = {"maxmemory-policy": "allkeys-lru", "requirepass": ""}
     with throwaway_valkey(settings=settings) as server, redis.Redis.from_url(server.url) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-lru"}
         assert client.config_get("appendonly") == {"appendonly": "no"}
@@ -96,8 +98,8 @@ def test_stops_and_starts_again_with_its_data(user: str | None) -> None:
 @pytest.mark.parametrize("user", USERS)
 def test_changes_no_permission_outside_and_makes_no_account(user: str | None) -> None:
     with short_directory(user) as base:
-        place = Path(PostgresServer.__module__ and sys.prefix)
-        outside = [base, *base.parents, place, *place.parents, Path("/etc/passwd"), Path("/etc/group")]
+        package = postgres_programs().parents[1]
+        outside = [base, *base.parents, *package.parents, package, *package.rglob("*"), Path("/etc/group")]
         before = [(p.stat().st_mode, p.stat().st_uid, p.stat().st_gid) for p in outside]
         accounts = Path("/etc/passwd").read_bytes()
         with dev(base / "data", user=user) as run:
@@ -148,6 +150,15 @@ def test_a_second_start_is_refused_and_touches_nothing(directory: Path) -> None:
         assert {path.name for path in (directory / "p").iterdir()} == files
         assert first.running()
         assert other.running()
+
+
+def test_what_a_killed_run_published_is_not_shown_for_the_next(directory: Path) -> None:
+    (directory / "running.json").write_text('{"url": "stale"}')
+    with DataDirectory(directory) as home:
+        assert DataDirectory.running(directory) is None
+        home.publish({"url": "fresh"})
+        assert DataDirectory.running(directory) == {"pid": os.getpid(), "url": "fresh"}
+    assert DataDirectory.running(directory) is None
 
 
 def test_another_process_is_refused_too(directory: Path) -> None:
@@ -233,6 +244,7 @@ def test_a_server_outlives_the_thread_that_started_it(directory: Path) -> None:
     thread = threading.Thread(target=server.start)
     thread.start()
     thread.join()
+    time.sleep(0.3)
     with redis.Redis.from_url(server.url) as client:
         assert client.ping()
     server.stop()

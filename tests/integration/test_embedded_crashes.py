@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from support.embedded import Dev, dev, processes, remember, remembered, short_directory, wait_until
@@ -40,6 +42,18 @@ def crashed(directory: Path, *options: str, user: str | None = None) -> Dev:
     return run
 
 
+def commands(directory: Path) -> dict[int, bytes]:
+    found = {}
+    for pid in processes(directory):
+        with suppress(OSError):
+            found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return found
+
+
+def launchers(directory: Path) -> list[int]:
+    return [pid for pid, command in commands(directory).items() if b"_launch.py" in command]
+
+
 @pytest.mark.parametrize("user", USERS)
 def test_everything_killed(user: str | None) -> None:
     with short_directory(user) as base:
@@ -67,9 +81,9 @@ def test_only_the_parent_killed_ends_the_servers_in_good_order(directory: Path) 
 
 def test_a_forked_child_of_the_killed_parent_keeps_nothing_alive(directory: Path) -> None:
     run = crashed(directory / "data", "fork")
-    children = Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children")
-    wait_until(lambda: len(children.read_text().split()) == 3, 5)
-    child = max(map(int, children.read_text().split()))
+    assert run.process.stdout is not None
+    child = int(run.process.stdout.readline())
+    assert remembered(run.state["postgres"], run.state["valkey"]) == [["kept"]] * 2, "a child stopped them"
     run.kill()
     try:
         with dev(directory / "data") as again:
@@ -81,24 +95,36 @@ def test_a_forked_child_of_the_killed_parent_keeps_nothing_alive(directory: Path
 
 def test_launchers_killed_too(directory: Path) -> None:
     run = crashed(directory / "data")
-    launchers = [
-        pid for pid in processes(directory) if b"_launch.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    assert len(launchers) == 2
-    run.kill(*launchers)
+    killed = launchers(directory)
+    assert len(killed) == 2
+    run.kill(*killed)
     wait_until(lambda: not processes(directory), 5)
     starts_again_with(["kept"], directory / "data")
 
 
 def test_a_leftover_that_does_not_react_is_ended(directory: Path) -> None:
     run = crashed(directory / "data")
-    launchers = [
-        pid for pid in processes(directory) if b"_launch.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
     for pid in run.state["servers"]:
         os.kill(pid, signal.SIGSTOP)
-    run.kill(*launchers)
+    run.kill(*launchers(directory))
     starts_again_with(["kept"], directory / "data")
+
+
+def test_a_backend_that_does_not_notice_is_ended(directory: Path) -> None:
+    def compute(url: str) -> None:
+        long = "SELECT sum(sqrt(a * b)) FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
+        with suppress(psycopg.OperationalError), closing(psycopg.connect(url, autocommit=True)) as connection:
+            connection.execute(long)
+
+    run = crashed(directory / "data")
+    with ThreadPoolExecutor() as pool:
+        pool.submit(compute, run.state["postgres"])
+        wait_until(lambda: any(b"[local] SELECT" in line for line in commands(directory).values()), 10)
+        time.sleep(0.5)
+        run.kill(*launchers(directory), *run.state["servers"])
+        time.sleep(0.5)
+        assert processes(directory), "nothing was left to be ended"
+        starts_again_with(["kept"], directory / "data")
 
 
 def test_a_server_that_does_not_react_is_stopped_in_time(directory: Path) -> None:

@@ -31,6 +31,9 @@ try:
         print(json.dumps({"pid": os.getpid(), "postgres": postgres.url, "valkey": valkey.url,
             "servers": [postgres.pid, valkey.pid], "seconds": time.monotonic() - begin}), flush=True)
         if "fork" in sys.argv and os.fork() == 0:
+            postgres.stop()
+            valkey.stop()
+            print(os.getpid(), flush=True)
             time.sleep(60)
             os._exit(0)
         sys.stdin.read()
@@ -178,7 +181,13 @@ def short_directory(user: str | None = None) -> Iterator[Path]:
         path = Path(name).resolve()
         if user:
             os.chown(path, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-        yield path
+        try:
+            yield path
+        finally:
+            # Whatever a failed test left must not outlive it.
+            for pid in processes(path):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def _root(package: str) -> Path:
