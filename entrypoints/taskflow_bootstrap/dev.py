@@ -1,0 +1,164 @@
+"""`taskflow dev`: PostgreSQL, Valkey, migrations, demo accounts and the API, in one process and its servers.
+
+Order of starting: the data directory, then the port, since both may be somebody else's; then the servers,
+then what works on them. A worker and a scheduler, once there are any, start in `_serve` beside the API.
+Stopping is the reverse, and takes less than 5 s: 2 for requests in flight, 2.5 for the servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from taskflow_bootstrap.demo import Seeded, is_empty, seed
+from taskflow_bootstrap.dev_servers import Servers, data_directory, signing_secret
+from taskflow_bootstrap.listening import bind, url_of
+from taskflow_bootstrap.settings import Settings
+
+DRAIN_SECONDS: Final = 2
+_WATCH_SECONDS: Final = 0.5
+_STOP: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where everything is.
+
+    Attributes:
+        seeded: The accounts that this start made.
+        seconds: From the beginning until ready.
+    """
+
+    api_url: str
+    database_url: str
+    redis_url: str
+    data_dir: Path
+    seeded: list[Seeded]
+    seconds: float
+
+
+def run_dev(
+    settings: Settings,
+    data_dir: Path,
+    *,
+    tell: Callable[[str], None],
+    on_ready: Callable[[Running], None],
+) -> None:
+    """Run everything until SIGTERM, SIGHUP or Ctrl-C.
+
+    Args:
+        settings: Host, port, limits and logs; addresses and secret are the data directory's own.
+        data_dir: Made when it is not there.
+        tell: Takes a sentence about what happens.
+        on_ready: Called once the API answers.
+
+    Raises:
+        StartError: It cannot start, or a server that ended could not be started again.
+        KeyboardInterrupt: It was stopped before it was ready.
+    """
+    began = time.monotonic()
+    for number in _STOP:
+        signal.signal(number, signal.default_int_handler)
+    with ExitStack() as stack:
+        home = stack.enter_context(data_directory(data_dir))
+        listening = stack.enter_context(bind(settings.host, settings.port))
+        if not (home.path / "postgres").exists():
+            tell(f"Making a database in {home.path}; this takes a few seconds, once.")
+        servers = Servers.of(home.path)
+        stack.callback(servers.stop)
+        servers.start()
+        own = msgspec.structs.replace(
+            settings,
+            database_url=servers.database_url,
+            redis_url=servers.redis_url,
+            jwt_secret=(signing_secret(home.path),),
+        )
+
+        def ready(seeded: list[Seeded]) -> None:
+            seconds = time.monotonic() - began
+            running = Running(url_of(listening), own.database_url, own.redis_url, home.path, seeded, seconds)
+            urls = {"apiUrl": running.api_url, "databaseUrl": own.database_url, "redisUrl": own.redis_url}
+            home.publish(urls)
+            on_ready(running)
+
+        from taskflow_bootstrap.serve import run  # noqa: PLC0415 - a taken port or directory is told before
+
+        run(_Dev(own, listening, servers, tell, ready).run())
+
+
+@dataclass(slots=True)
+class _Dev:
+    """What runs on the servers, once these answer."""
+
+    settings: Settings
+    listening: socket.socket
+    servers: Servers
+    tell: Callable[[str], None]
+    ready: Callable[[list[Seeded]], None]
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        for number in _STOP:
+            asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
+        seeded = await self._unless_stopped(self._prepare())
+        await self._serve(seeded)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, list[Seeded]]) -> list[Seeded]:
+        working, stopping = asyncio.create_task(work), asyncio.create_task(self.stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            working.cancel()
+            await asyncio.wait((working,))
+            raise KeyboardInterrupt
+        stopping.cancel()
+        return working.result()
+
+    async def _prepare(self) -> list[Seeded]:
+        from taskflow_bootstrap.container import Container, close  # noqa: PLC0415 - as above
+        from taskflow_bootstrap.migrations import migrate  # noqa: PLC0415 - as above
+
+        await migrate(self.settings, wait=10.0, tell=self.tell)
+        container = Container(settings=self.settings)
+        try:
+            return await seed(container, known_passwords=True) if await is_empty(container) else []
+        finally:
+            await close(container)
+
+    async def _serve(self, seeded: list[Seeded]) -> None:
+        from taskflow_bootstrap.container import Container, close  # noqa: PLC0415 - as above
+        from taskflow_bootstrap.serve import serve_api  # noqa: PLC0415 - as above
+
+        container = Container(settings=self.settings)
+        watcher = asyncio.create_task(self._watch())
+        try:
+            await serve_api(
+                container,
+                self.listening,
+                stop=self.stop,
+                on_ready=lambda: self.ready(seeded),
+                drain=DRAIN_SECONDS,
+            )
+        finally:
+            watcher.cancel()
+            await asyncio.wait((watcher,))
+            await close(container)
+        if not watcher.cancelled():
+            watcher.result()
+
+    async def _watch(self) -> None:
+        """Start again what has ended; where that fails, stop everything."""
+        try:
+            while True:
+                await asyncio.sleep(_WATCH_SECONDS)
+                await asyncio.to_thread(self.servers.revive, self.tell)
+        finally:
+            self.stop.set()

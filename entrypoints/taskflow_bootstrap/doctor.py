@@ -1,0 +1,201 @@
+"""Looks at all that TaskFlow needs to run well, and says what to do about what is not right."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from taskflow_bootstrap.environment import FILE_SUFFIX
+from taskflow_bootstrap.settings import SECRETS, Settings, variable, without_password
+from taskflow_core import Unavailable
+
+SKEW_WARN_SECONDS: Final = 1.0
+SKEW_FAIL_SECONDS: Final = 30.0
+"""Past it, tokens of one instance are not yet valid on another."""
+_VARIETY_MIN: Final = 10
+"""Different characters that a secret made at random has at the very least."""
+_REDIS_MIN: Final = {"Redis": (7, 2), "Valkey": (7, 2)}
+
+
+class Level(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        check: What was looked at; stable, for programs.
+        detail: What was found.
+        advice: What to do about it; empty where all is well.
+    """
+
+    check: str
+    level: Level
+    detail: str
+    advice: str = ""
+
+
+async def examine(
+    settings: Settings, *, warnings: Sequence[str] = (), environ: Mapping[str, str], env_file: Path
+) -> AsyncIterator[Finding]:
+    """Yield what is found, one check after the other.
+
+    Args:
+        settings: What TaskFlow would start with.
+        warnings: As `load_settings` returns them.
+        environ: The environment, for the files that it names.
+        env_file: The `.env` that was read, where there is one.
+    """
+    for finding in (*_settings(warnings), *_secrets(settings), *_files(environ, env_file)):
+        yield finding
+    async for finding in _database(settings):
+        yield finding
+    async for finding in _redis(settings):
+        yield finding
+
+
+def _settings(warnings: Sequence[str]) -> Iterator[Finding]:
+    for warning in warnings:
+        yield Finding("settings", Level.WARN, warning, "Correct the name, or remove it.")
+    if not warnings:
+        yield Finding("settings", Level.OK, "every TASKFLOW_* variable is known and well-formed")
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    name = variable("jwt_secret")
+    if not settings.jwt_secret:
+        advice = f'Set {name}: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        yield Finding("secrets", Level.FAIL, f"{name} is not set; the API cannot start", advice)
+    elif any(len(set(secret)) < _VARIETY_MIN for secret in settings.jwt_secret):
+        yield Finding(
+            "secrets", Level.WARN, f"{name} does not look random", "Make one with secrets.token_urlsafe(48)."
+        )
+    else:
+        count = len(settings.jwt_secret)
+        more = f" (and {count - 1} older, still believed)" if count > 1 else ""
+        yield Finding("secrets", Level.OK, f"{name} is long enough{more}")
+
+
+def _files(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
+    named = (environ.get(variable(name) + FILE_SUFFIX) for name in SECRETS)
+    for path in (env_file, *(Path(name) for name in named if name)):
+        # Docker and Kubernetes hand out secrets that all users of the container may read: it has one.
+        if (
+            path.is_file()
+            and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+            and "run/secrets" not in str(path)
+        ):
+            detail = f"{path} can be read by other users of this machine"
+            yield Finding("secret files", Level.WARN, detail, f"chmod 600 {path}")
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    from taskflow_sqlalchemy import inspect  # noqa: PLC0415 - the settings are told at once
+
+    if not settings.database_url:
+        yield _unset("database", "database_url", "postgresql://user:password@localhost:5432/taskflow")
+        return
+    where = without_password(settings.database_url)
+    try:
+        report = await inspect(settings.database_url)
+    except (Unavailable, ValueError) as error:
+        advice = (
+            "Is PostgreSQL up, do host, port, user and password fit, does the database exist? "
+            "`taskflow migrate` creates it and tells what keeps it from doing so."
+        )
+        yield Finding("database", Level.FAIL, f"{where}: {error}", advice)
+        return
+    yield Finding("database", Level.OK, f"{where} answers")
+    if report.supported:
+        yield Finding("database version", Level.OK, f"PostgreSQL {report.server_version}")
+    else:
+        advice = "Upgrade it; see pg_upgrade in PostgreSQL's manual."
+        yield Finding(
+            "database version", Level.FAIL, f"PostgreSQL {report.server_version} is too old", advice
+        )
+    if report.read_only:
+        advice = "Use the address of the primary."
+        yield Finding("database writes", Level.FAIL, "the server is a standby and refuses writes", advice)
+    yield _migrations(report.current, report.head)
+    yield _skew(report.clock_skew_seconds)
+
+
+def _migrations(current: str | None, head: str) -> Finding:
+    if current == head:
+        return Finding("migrations", Level.OK, f"at head, {head}")
+    if current is None:
+        return Finding(
+            "migrations", Level.FAIL, "the database has no tables of TaskFlow yet", "taskflow migrate"
+        )
+    detail = f"the database is at {current}, this TaskFlow is made for {head}"
+    advice = "taskflow migrate; where it says that it does not know the revision, upgrade TaskFlow"
+    return Finding("migrations", Level.FAIL, detail, advice)
+
+
+def _skew(seconds: float) -> Finding:
+    detail = f"this machine's clock and the database's differ by {abs(seconds):.3f} s"
+    advice = "Synchronise both machines by NTP (timedatectl status)."
+    if abs(seconds) < SKEW_WARN_SECONDS:
+        return Finding("clock", Level.OK, detail)
+    level = Level.WARN if abs(seconds) < SKEW_FAIL_SECONDS else Level.FAIL
+    return Finding("clock", level, detail, advice)
+
+
+async def _redis(settings: Settings) -> AsyncIterator[Finding]:
+    from taskflow_redis import inspect  # noqa: PLC0415 - as above
+
+    if not settings.redis_url:
+        yield _unset("redis", "redis_url", "redis://localhost:6379/0")
+        return
+    where = without_password(settings.redis_url)
+    try:
+        report = await inspect(settings.redis_url)
+    except Unavailable as error:
+        advice = "Is it up, and do host, port and password fit? Nothing is lost without it; readiness is red."
+        yield Finding("redis", Level.FAIL, f"{where}: {error}", advice)
+        return
+    yield Finding("redis", Level.OK, f"{where} answers")
+    yield _redis_version(report.product, report.version)
+    yield _eviction(report.eviction, report.memory_limit)
+    yield _persistence(appends=report.appends, failed=report.last_write_failed)
+
+
+def _redis_version(product: str, version: str) -> Finding:
+    detail = f"{product} {version}"
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers and numbers < _REDIS_MIN[product]:
+        return Finding("redis version", Level.WARN, f"{detail} is older than what is tested", "Upgrade it.")
+    return Finding("redis version", Level.OK, detail)
+
+
+def _eviction(policy: str, limit: int) -> Finding:
+    detail = f"maxmemory-policy {policy}, maxmemory {limit or 'without limit'}"
+    if policy == "noeviction":
+        return Finding("redis eviction", Level.OK, detail)
+    advice = "Set maxmemory-policy noeviction: else it drops queued hints and limits when memory is short."
+    return Finding("redis eviction", Level.WARN, detail, advice)
+
+
+def _persistence(*, appends: bool, failed: bool) -> Finding:
+    if failed:
+        advice = "See its log: the disk may be full or read-only, and it may refuse writes."
+        return Finding("redis persistence", Level.FAIL, "its last write to disk failed", advice)
+    if appends:
+        return Finding("redis persistence", Level.OK, "appendonly yes")
+    advice = "Set appendonly yes, so that limits and hints outlive its restart. Nothing else depends on it."
+    return Finding("redis persistence", Level.WARN, "appendonly no", advice)
+
+
+def _unset(check: str, name: str, example: str) -> Finding:
+    advice = f"Set {variable(name)}={example}, or run `taskflow dev`."
+    return Finding(check, Level.FAIL, f"{variable(name)} is not set", advice)

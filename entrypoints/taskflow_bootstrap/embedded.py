@@ -1,0 +1,92 @@
+"""TaskFlow inside another program: no server, no settings file, no global state.
+
+Inside a transaction that the host opened, which commits or rolls back both together::
+
+    async with engine.begin() as connection:
+        await connection.execute(...)                       # the host's own write
+        await embed(connection).create_task(NewTask(title="Call back"), Actor.of(user_id, Role.USER))
+
+On connections of its own::
+
+    async with open_taskflow(settings) as taskflow:
+        await taskflow.use_cases.create_task(...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from taskflow_bootstrap.container import Container, close, use_cases_on
+from taskflow_bootstrap.settings import Settings
+from taskflow_core import NotFound, UseCases, UserView
+from taskflow_core.ports.persistence import UserReads
+from taskflow_core.users import check_email
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+__all__ = ["Settings", "TaskFlow", "embed", "open_taskflow"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFlow:
+    """A TaskFlow on connections of its own.
+
+    Attributes:
+        use_cases: All that one can do with it.
+        user_reads: The read side of users, for what the operator of an installation needs beyond that.
+    """
+
+    use_cases: UseCases
+    user_reads: UserReads
+
+    async def user_by_email(self, email: str) -> UserView:
+        """Return the live account of this email, in whatever letter case.
+
+        Raises:
+            NotFound: There is none.
+        """
+        try:
+            found = await self.user_reads.credentials(check_email(email))
+        except ValueError:
+            found = None
+        if found is None:
+            raise NotFound(f"There is no account of {email}.")
+        return found.user
+
+
+def embed(connection: AsyncConnection, settings: Settings | None = None) -> UseCases:
+    """Return the use cases inside the transaction that is open on `connection` (`postgresql+psycopg`).
+
+    Each use case is a savepoint: one that fails takes back its own part only. What the host then
+    commits or rolls back holds for both.
+
+    Args:
+        connection: Of the host, with a transaction begun.
+        settings: For passwords and tokens; without a `jwt_secret`, registering and signing in are refused.
+    """
+    return use_cases_on(_shared(settings or Settings()), connection)
+
+
+@lru_cache(maxsize=8)
+def _shared(settings: Settings) -> Container:
+    """What all calls of `embed` share: the threads that hash passwords, the clock, the ids."""
+    return Container(settings=settings)
+
+
+@asynccontextmanager
+async def open_taskflow(settings: Settings) -> AsyncIterator[TaskFlow]:
+    """Open connections when first needed, and close them in the end.
+
+    Raises:
+        SettingsError: There is no database address.
+    """
+    container = Container(settings=settings)
+    try:
+        yield TaskFlow(container.use_cases(), container.user_reads())
+    finally:
+        await close(container)

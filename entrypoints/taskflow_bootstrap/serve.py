@@ -1,0 +1,132 @@
+"""Runs the API: uvicorn in one process, or in several that each listen for themselves (SO_REUSEPORT)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from taskflow_bootstrap.application import create_application
+from taskflow_bootstrap.container import Container, close
+from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
+from taskflow_bootstrap.processes import Processes
+from taskflow_bootstrap.settings import Settings
+
+DRAIN_SECONDS: Final = 10
+"""How long requests in flight may take to end once a stop is asked for."""
+_KILL_AFTER_SECONDS: Final = DRAIN_SECONDS + 3
+_STOP: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def serve(
+    settings: Settings, *, processes: int, on_ready: Callable[[str], None], tell: Callable[[str], None]
+) -> int:
+    """Serve the API until SIGTERM or Ctrl-C; return the exit code.
+
+    Args:
+        settings: With addresses and secret.
+        processes: How many serve; with more than one they are watched and started again.
+        on_ready: Gets the URL once requests are answered.
+        tell: Takes what is worth knowing while it runs.
+
+    Raises:
+        StartError: It cannot start.
+    """
+    settings.require("database_url", "redis_url", "jwt_secret")
+    if processes == 1:
+        with bind(settings.host, settings.port) as own:
+            run(_serve_until_signal(settings, own, partial(on_ready, url_of(own))))
+        return 0
+    with reserve(settings.host, settings.port) as reserved:
+        host, port = address_of(reserved)
+
+        def work(lifeline: int, ready: Callable[[], None]) -> int:
+            run(_serve_until_signal(settings, bind(host, port, shared=True), ready, lifeline))
+            return 0
+
+        url = url_of(reserved)
+        return Processes(work, processes, _KILL_AFTER_SECONDS, partial(on_ready, url), tell).run()
+
+
+def run(work: object) -> None:
+    """Run a coroutine on uvloop until it ends."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)  # type: ignore[arg-type]
+
+
+async def _serve_until_signal(
+    settings: Settings, listening: socket.socket, on_ready: Callable[[], None], lifeline: int | None = None
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _STOP:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
+    if lifeline is not None:
+        loop.add_reader(lifeline, stop.set)
+    container = Container(settings=settings)
+    try:
+        await serve_api(container, listening, stop=stop, on_ready=on_ready, drain=DRAIN_SECONDS)
+    finally:
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
+        await close(container)
+
+
+async def serve_api(
+    container: Container,
+    listening: socket.socket,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+    drain: int,
+) -> None:
+    """Answer requests until `stop` is set, then give those in flight `drain` seconds."""
+    config = uvicorn.Config(
+        create_application(container),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        # The application logs requests itself, and its configuration of logs is the process's.
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=drain,
+    )
+    server = _Server(config, on_ready)
+    stopper = asyncio.create_task(_stop(server, stop))
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        stopper.cancel()
+
+
+async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers, which raise the signal again when done; there is more to stop."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._on_ready()

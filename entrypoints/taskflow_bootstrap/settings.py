@@ -1,0 +1,207 @@
+"""The settings of a process: read once from `TASKFLOW_*`, checked whole, typed, shown without secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from taskflow_bootstrap.environment import (
+    FILE_SUFFIX,
+    PREFIX,
+    read_environment,
+    read_secret_files,
+    unknown_variables,
+)
+from taskflow_bootstrap.errors import SettingsError
+
+EXAMPLE_SECRET: Final = "replace-me-with-48-random-bytes-as-told-above"  # noqa: S105 - refused wherever it is found
+SECRET_BYTES_MIN: Final = 32
+"""RFC 7518 section 3.2: a key of HS256 has the size of its hash or more."""
+
+LogFormat = Literal["auto", "console", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be set; the variable of each is `TASKFLOW_` and its name in capitals.
+
+    The addresses and the secret have no default: `require` says so where they are needed.
+
+    Attributes:
+        database_url: PostgreSQL. Secret.
+        redis_url: Redis or Valkey. Secret.
+        jwt_secret: Newest first, 32 bytes or more each; the first signs, all are believed. Secret.
+        host: The address that the API listens on.
+        port: Its port; 0 takes a free one.
+        log_format: "auto" is for people on a terminal, and JSON lines elsewhere.
+        log_level: The least that is logged.
+        database_pool_size: Connections of one process.
+        statement_timeout: Seconds after which PostgreSQL gives up a statement.
+        request_timeout: Seconds after which the API gives up a request.
+        password_cost: Of bcrypt; one more doubles the time.
+        password_threads: Passwords hashed at a time in one process.
+        access_token_lifetime: Seconds that an access token is good for.
+    """
+
+    database_url: str = ""
+    redis_url: str = ""
+    jwt_secret: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 3000
+    log_format: LogFormat = "auto"
+    log_level: LogLevel = "info"
+    database_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10
+    statement_timeout: Annotated[float, Meta(gt=0, le=600)] = 5.0
+    request_timeout: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    password_cost: Annotated[int, Meta(ge=10, le=16)] = 12
+    password_threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    access_token_lifetime: Annotated[int, Meta(ge=30, le=86400)] = 900
+
+    def require(self, *names: str) -> None:
+        """Raise `SettingsError` that names every one of these settings that is not given."""
+        missing = [name for name in names if not getattr(self, name)]
+        if missing:
+            raise SettingsError(_missing(name) for name in missing)
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return each setting as it may be shown; rich and `repr` both use it."""
+        return [(name, _SHOWN.get(name, _as_it_is)(getattr(self, name))) for name in self.__struct_fields__]
+
+    def __repr__(self) -> str:
+        """Return all settings, secrets left out."""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+SECRETS: Final = ("database_url", "redis_url", "jwt_secret")
+_SECRET_VARIABLES: Final = tuple(map(variable, SECRETS))
+KNOWN: Final = frozenset(
+    [*map(variable, Settings.__struct_fields__), *(name + FILE_SUFFIX for name in _SECRET_VARIABLES)]
+)
+"""Every variable that means something."""
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
+) -> tuple[Settings, list[str]]:
+    """Return the settings, and a warning for each `TASKFLOW_*` variable that is none.
+
+    Args:
+        environ: The environment; by default this process's.
+        env_file: Adds what the environment does not have; need not exist.
+
+    Raises:
+        SettingsError: Values are wrong; every fault is named with its variable.
+    """
+    variables = read_environment(os.environ if environ is None else environ, env_file)
+    values, faults = read_secret_files(variables, _SECRET_VARIABLES)
+    given: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        text = values.get(variable(field.name))
+        if text is None:
+            continue
+        try:
+            given[field.name] = _PARSERS.get(field.name, _converted)(text.strip(), field.type)
+        except ValueError as error:
+            shown = "" if field.name in SECRETS else f" is {text!r}, but it"
+            faults.append(f"{variable(field.name)}{shown} {error}.")
+    if faults:
+        raise SettingsError(faults)
+    return Settings(**given), unknown_variables(variables, KNOWN)
+
+
+def check_secrets(text: str) -> tuple[str, ...]:
+    """Return the signing secrets, newest first.
+
+    Raises:
+        ValueError: One is too short, or is the one of `.env.example`. The message does not repeat it.
+    """
+    secrets = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not secrets:
+        raise ValueError("holds no secret")
+    if EXAMPLE_SECRET in secrets:
+        raise ValueError("is the example of .env.example, which everybody knows; make one of your own")
+    if any(len(secret.encode()) < SECRET_BYTES_MIN for secret in secrets):
+        raise ValueError(f"must have {SECRET_BYTES_MIN} bytes or more (each, where there are several)")
+    return secrets
+
+
+def _check_address(schemes: tuple[str, ...], example: str) -> Callable[[str, Any], str]:
+    def check(text: str, _: Any) -> str:
+        try:
+            parts = urlsplit(text)
+            parts.port  # noqa: B018 - reading it checks it
+        except ValueError:
+            parts = None
+        if parts is None or parts.scheme not in schemes:
+            raise ValueError(f"must be an address such as {example}")
+        return text
+
+    return check
+
+
+def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """Return the settings with what was given on the command line in place of theirs."""
+    given = {"host": host, "port": port}
+    return msgspec.structs.replace(settings, **{name: v for name, v in given.items() if v is not None})
+
+
+def without_password(url: str) -> str:
+    """Return what may be shown of an address: no user, no password, no options."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "…"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}" if url else ""
+
+
+def _converted(text: str, type_: Any) -> object:
+    try:
+        return msgspec.convert(text, type_, strict=False)
+    except msgspec.ValidationError:
+        raise ValueError(f"must be {_expected(type_)}") from None
+
+
+def _expected(type_: Any) -> str:
+    if get_origin(type_) is Literal:
+        return " or ".join(get_args(type_))
+    number, meta = get_args(type_)
+    noun = "a whole number" if number is int else "a number"
+    least = f"from {meta.ge}" if meta.ge is not None else f"above {meta.gt}"
+    return f"{noun} {least} to {meta.le}"
+
+
+def _missing(name: str) -> str:
+    twin = f" (or {variable(name)}{FILE_SUFFIX}, the name of a file that holds it)" if name in SECRETS else ""
+    return f"{variable(name)}{twin} is not set."
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+_PARSERS: Final[Mapping[str, Callable[[str, Any], object]]] = {
+    "database_url": _check_address(
+        ("postgresql", "postgres", "postgresql+psycopg"), "postgresql://user:password@localhost:5432/taskflow"
+    ),
+    "redis_url": _check_address(
+        ("redis", "rediss", "unix"), "redis://localhost:6379/0, rediss://… or unix://…"
+    ),
+    "jwt_secret": lambda text, _: check_secrets(text),
+}
+_SHOWN: Final[Mapping[str, Callable[[Any], object]]] = {
+    "database_url": without_password,
+    "redis_url": without_password,
+    "jwt_secret": lambda secrets: f"{len(secrets)} hidden" if secrets else "none",
+}

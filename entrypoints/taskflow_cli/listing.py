@@ -1,0 +1,100 @@
+"""Lists that are longer than a page, and the filters of lists of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, TypeVar
+
+import click
+
+from taskflow_cli import options
+from taskflow_cli.session import Session
+from taskflow_core import Actor, HistoryEntry, TaskQuery, TaskSort, UserQuery
+from taskflow_core.queries import LIMIT_MAX
+from taskflow_core.use_cases.bundle import UseCase
+from taskflow_http import schemas
+from taskflow_http.wire_names import wire_name
+
+Q = TypeVar("Q", TaskQuery, UserQuery)
+
+SORTS: Final = {
+    "createdAt": "created_at",
+    "dueDate": "due_date",
+    "priority": "priority",
+    "updatedAt": "updated_at",
+}
+"""The API's names of the sort keys."""
+
+
+@dataclass(slots=True)
+class Listing(Generic[Q]):
+    """Reads page after page.
+
+    Attributes:
+        limit: The most items; None for all.
+        more: Whether there were more than `limit`, once read.
+    """
+
+    read: UseCase[Q, Any]
+    actor: Actor
+    limit: int | None
+    more: bool = False
+
+    async def items(self, query: Q) -> AsyncIterator[Any]:
+        """Yield the items, holding one page at a time."""
+        left = self.limit
+        while True:
+            size = LIMIT_MAX if left is None else min(left, LIMIT_MAX)
+            page = await self.read(replace(query, limit=size), self.actor)
+            for item in page.items:
+                yield item
+            left = None if left is None else left - len(page.items)
+            if page.next is None or left == 0:
+                self.more = page.next is not None
+                return
+            query = replace(query, after=page.next)
+
+
+def filters(default_sort: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what gives a command the filters and the order of a list of tasks."""
+    names = [*SORTS, *(f"-{name}" for name in SORTS)]
+    given = (
+        options.owner,
+        click.option("--status", type=options.STATUS),
+        click.option("--priority", type=options.PRIORITY),
+        click.option("--search", metavar="TEXT", help="In title or description, in any letter case."),
+        click.option("--created-from", type=options.WHEN, help="Inclusive."),
+        click.option("--created-to", type=options.WHEN, help="Exclusive."),
+        click.option("--due-from", type=options.WHEN, help="Inclusive."),
+        click.option("--due-to", type=options.WHEN, help="Exclusive."),
+        click.option("--overdue/--not-overdue", default=None, help="Open and past its due date, or not."),
+        click.option("--deleted", is_flag=True, help="The deleted ones instead."),
+        click.option("--sort", type=click.Choice(names), default=default_sort, show_default=True),
+    )
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(given):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+async def query_of(session: Session, chosen: Mapping[str, Any]) -> TaskQuery:
+    """Return the query that the options of `filters` make."""
+    given = dict(chosen)
+    sort: str = given.pop("sort")
+    owner = await session.owner(given.pop("owner"))
+    key = TaskSort(SORTS[sort.removeprefix("-")])
+    return TaskQuery(owner=owner, sort=key, descending=sort.startswith("-"), **given)
+
+
+def history_lines(entry: HistoryEntry) -> schemas.HistoryEntry:
+    """Return an entry as the API shows it."""
+    changes = {
+        wire_name(name): schemas.FieldChange(change.before, change.after)
+        for name, change in entry.changes.items()
+    }
+    actor = "operator" if entry.actor_id is None else str(entry.actor_id)
+    return schemas.HistoryEntry(entry.id, entry.at, actor, entry.action, changes, entry.request_id)

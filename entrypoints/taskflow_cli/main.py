@@ -1,0 +1,24 @@
+"""The console script. Works in a plain install too, as far as to say what is missing."""
+
+from __future__ import annotations
+
+import sys
+
+_INSTALL = "pip install 'taskflow-core[server]'"
+
+
+def main() -> None:
+    """Run `taskflow` with the arguments of this process."""
+    try:
+        from taskflow_cli.app import cli
+
+        cli(prog_name="taskflow")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("taskflow_"):
+            raise
+        sys.stderr.write(f"The command taskflow needs more than the core ({error.name}): {_INSTALL}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

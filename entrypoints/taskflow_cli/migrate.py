@@ -1,0 +1,34 @@
+"""`taskflow migrate`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--sql", "as_sql", is_flag=True, help="Print the SQL instead of running it.")
+@click.option("--wait", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+              help="For a server that still starts, or another migrator.")  # fmt: skip
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Of a running `taskflow dev`."
+)
+def migrate(as_sql: bool, wait: float, data_dir: Path | None) -> None:
+    """Bring the database to head, making it where it may.
+
+    One migrator works at a time; others wait. It can be run again at any time.
+    """
+    from taskflow_bootstrap import migrations
+    from taskflow_cli.found import found
+
+    if as_sql:
+        click.echo(migrations.migration_sql())
+        return
+    settings = found(data_dir).settings
+    done = asyncio.run(migrations.migrate(settings, wait=wait, tell=click.echo))
+    if done.before == done.after:
+        click.echo(f"The database is at head already: {done.after}")
+    else:
+        click.echo(f"Migrated from {done.before or 'nothing'} to {done.after}")

@@ -1,0 +1,62 @@
+"""Types of arguments that several commands take."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from taskflow_core import Priority, Role, Status
+
+
+class When(click.ParamType[datetime]):
+    """A time: RFC 3339, or a date; without an offset it is this machine's local time."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the time, aware."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            parsed = datetime.fromisoformat(value)
+            return parsed if parsed.tzinfo else parsed.astimezone()
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value!r} is not a time such as 2030-01-31, or 2030-01-31T17:00:00Z", param, ctx)
+
+
+WHEN: Final = When()
+STATUS: Final = click.Choice(Status, case_sensitive=False)
+PRIORITY: Final = click.Choice(Priority, case_sensitive=False)
+ROLE: Final = click.Choice(Role, case_sensitive=False)
+
+owner = click.option("--owner", metavar="EMAIL|ID|any", help="Whose; `any` for everyone's.")
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+if_version = click.option("--if-version", type=int, metavar="N", help="Only where this is still its version.")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end what waits for input: asyncio's own handler only takes note of the first one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless `yes`; anything but a yes ends the command, and so does that nobody is there to say it."""
+    if yes:
+        return
+    with interruptible():
+        try:
+            confirmed = click.confirm(question, err=True)
+        except click.Abort:
+            confirmed = False
+    if not confirmed:
+        raise click.ClickException("Nothing was done. To do it without being asked: --yes")

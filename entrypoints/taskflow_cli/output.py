@@ -1,0 +1,102 @@
+"""Tables for people and JSON, in the API's shapes, for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPED_WIDTH: Final = 240
+"""Columns where the output is no terminal: wide enough that no id is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a command's result goes.
+
+    Attributes:
+        as_json: Whether for programs.
+    """
+
+    as_json: bool
+
+    def json(self, value: Any) -> None:
+        """Write a value as JSON."""
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+    def json_line(self, value: Any) -> None:
+        """Write a value as one line of JSON Lines."""
+        click.echo(msgspec.json.encode(value))
+
+    def say(self, text: str) -> None:
+        """Write a sentence for people; programs are spared it."""
+        if not self.as_json:
+            click.echo(text)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+        """Write rows for people, or `empty` where there are none."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            # An id that is broken over two lines cannot be copied.
+            table.add_column(column, no_wrap=column.endswith("ID"), overflow="fold")
+        for row in rows:
+            table.add_row(*(cell(value) for value in row))
+        if table.row_count:
+            console().print(table)
+        else:
+            click.echo(empty)
+
+    def record(self, value: msgspec.Struct) -> None:
+        """Write one thing, field by field."""
+        if self.as_json:
+            self.json(value)
+            return
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, encoded in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
+            table.add_row(encoded, cell(getattr(value, name)))
+        console().print(table)
+
+
+def console(*, to_stderr: bool = False) -> Console:
+    """Return a console that obeys NO_COLOR and does not cut what is piped."""
+    from rich.console import Console
+
+    stream = sys.stderr if to_stderr else sys.stdout
+    return Console(
+        file=stream,
+        width=None if stream.isatty() else _PIPED_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def cell(value: object) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(str(value.value if isinstance(value, Enum) else value))
+
+
+def printable(text: str) -> str:
+    """Return text that cannot steer a terminal: what somebody typed may hold its escape sequences."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,236 @@
+"""`taskflow tasks import` and `export`: JSON Lines, one task a line, in constant memory.
+
+What comes out goes in again: title, description, status, priority, due date and owner are kept. Ids,
+versions, times and history are not: an imported task is a new one, and one that is completed was
+completed now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import click
+import msgspec
+
+from taskflow_cli import options
+from taskflow_cli.errors import INCOMPLETE, faults_of
+from taskflow_cli.listing import Listing, filters, query_of
+from taskflow_cli.output import console, printable
+from taskflow_cli.session import Session, with_session
+from taskflow_core import InvalidInput, NewTask, TaskFlowError, Unavailable
+from taskflow_http import schemas
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+AT_A_TIME: Final = 8
+"""Creates in flight, fewer than a pool has connections."""
+LINE_BYTES_MAX: Final = 1024 * 1024
+READ_ONLY: Final = ("id", "createdAt", "updatedAt", "completedAt", "version")
+"""What an export has and an import makes anew."""
+
+Faults = list[dict[str, str]]
+
+
+@click.command("import")
+@click.argument("source", type=click.File("rb"), metavar="FILE|-")
+@click.option("--owner", metavar="EMAIL|ID", help="Whose all of them are to be, whatever the lines say.")
+@click.option(
+    "--from-line", type=click.IntRange(min=1), default=1, help="Begin there, to go on after a stop."
+)
+@with_session
+async def import_tasks(session: Session, source: IO[bytes], owner: str | None, from_line: int) -> None:
+    """Create a task for each line of a file of JSON Lines.
+
+    A line is the body of POST /tasks; what an export adds to it is ignored. A line that is wrong is told
+    by its number, and the others are kept. It ends with exit code 1 where a line failed.
+    """
+    owner_id = None if owner is None else await session.user_id(owner)
+    run = _Import(session, owner_id)
+    with options.interruptible(), _progress("Importing", _size(source)) as progress:
+        try:
+            await run.all(_lines(source, from_line, progress))
+        finally:
+            run.close()
+    if run.failed:
+        click.get_current_context().exit(INCOMPLETE)
+
+
+@dataclass(slots=True)
+class _Import:
+    session: Session
+    owner: UUID | None
+    created: int = 0
+    failed: int = 0
+    last: int = 0
+    stopped: bool = False
+    _told: bool = field(default=False, init=False)
+
+    async def all(self, lines: Iterator[tuple[int, bytes | None]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_A_TIME):
+                group.create_task(self._some(lines))
+
+    async def _some(self, lines: Iterator[tuple[int, bytes | None]]) -> None:
+        # All of them draw from the same lines.
+        while not self.stopped and (drawn := next(lines, None)) is not None:
+            number, line = drawn
+            self.last = max(self.last, number)
+            try:
+                new = _parsed(line, self.owner)
+                await self.session.do.create_task(new, self.session.actor)
+                self.created += 1
+            except Unavailable as error:
+                self.stopped = True
+                self._fail(number, [{"pointer": "", "detail": error.detail}])
+            except InvalidInput as error:
+                self._fail(number, faults_of(error))
+            except TaskFlowError as error:
+                self._fail(number, [{"pointer": "", "detail": error.detail}])
+
+    def _fail(self, number: int, faults: Faults) -> None:
+        self.failed += 1
+        if self.session.out.as_json:
+            self.session.out.json_line({"line": number, "errors": faults})
+            return
+        for fault in faults:
+            what = fault["pointer"].lstrip("/")
+            click.echo(printable(f"line {number}: {what} {fault['detail']}".replace("  ", " ")), err=True)
+
+    def close(self) -> None:
+        """Tell what was done, after an interruption too."""
+        if self.session.out.as_json:
+            told = {
+                "created": self.created,
+                "failed": self.failed,
+                "lastLine": self.last,
+                "stopped": self.stopped,
+            }
+            self.session.out.json_line(told)
+        self.session.out.say(f"{self.created} tasks created, {self.failed} lines failed.")
+        if self.stopped:
+            click.echo(f"Stopped at line {self.last}. To go on: --from-line {self.last + 1}", err=True)
+
+
+def _parsed(line: bytes | None, owner: UUID | None) -> NewTask:
+    from taskflow_http.examination import examine
+
+    if line is None:
+        raise _wrong(f"is longer than {LINE_BYTES_MAX} bytes")
+    try:
+        document = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _wrong("is not JSON in UTF-8, or is nested too deeply") from None
+    if isinstance(document, dict):
+        for name in READ_ONLY:
+            document.pop(name, None)
+    try:
+        shaped = msgspec.convert(document, schemas.NewTask)
+    except msgspec.ValidationError:
+        shaped = examine(schemas.NewTask, document)
+    own = None if isinstance(shaped.user_id, msgspec.UnsetType) else shaped.user_id
+    return NewTask(
+        title=shaped.title,
+        description=shaped.description,
+        status=shaped.status,
+        priority=shaped.priority,
+        due_date=shaped.due_date,
+        user_id=owner or own,
+    )
+
+
+def _wrong(sentence: str) -> InvalidInput:
+    from taskflow_core import Fault
+
+    return InvalidInput([Fault((), sentence)])
+
+
+def _lines(source: IO[bytes], first: int, progress: Progress | None) -> Iterator[tuple[int, bytes | None]]:
+    """Yield number and content of each line that is not blank; None stands for one that is too long."""
+    number = 0
+    while line := source.readline(LINE_BYTES_MAX + 1):
+        number += 1
+        size = len(line)
+        whole: bytes | None = line
+        while len(line) > LINE_BYTES_MAX and not line.endswith(b"\n"):
+            line = source.readline(LINE_BYTES_MAX + 1)
+            size += len(line)
+            whole = None
+        if progress is not None:
+            progress.advance(progress.task_ids[0], size)
+        if number >= first and (whole is None or whole.strip()):
+            yield number, whole
+
+
+@click.command("export")
+@click.argument("target", default="-", metavar="[FILE|-]")
+@filters("createdAt")
+@with_session
+async def export_tasks(session: Session, target: str, **chosen: Any) -> None:
+    """Write tasks as JSON Lines, one a line as the API shows it, oldest first.
+
+    To have them elsewhere: taskflow tasks export - | taskflow tasks import --owner EMAIL -
+    """
+    listing = Listing(session.do.list_tasks, session.actor, None)
+    items = listing.items(await query_of(session, chosen))
+    if target == "-":
+        count = await _write(click.get_binary_stream("stdout"), items, None)
+    else:
+        with _replacing(Path(target)) as file, _progress("Exporting", None) as progress:
+            count = await _write(file, items, progress)
+    click.echo(f"{count} tasks exported.", err=True)
+
+
+async def _write(stream: IO[bytes], items: AsyncIterator[Any], progress: Progress | None) -> int:
+    encoder, count = msgspec.json.Encoder(), 0
+    async for task in items:
+        stream.write(encoder.encode(schemas.Task.of(task)) + b"\n")
+        count += 1
+        if progress is not None:
+            progress.advance(progress.task_ids[0])
+    stream.flush()
+    return count
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` once it is whole."""
+    new = path.with_name(f"{path.name}.part")
+    try:
+        with new.open("wb") as file:
+            yield file
+        new.replace(path)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Progress | None]:
+    """Show how far it is, to people alone."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console(to_stderr=True), transient=True) as progress:
+        progress.add_task(what, total=total)
+        yield progress
+
+
+def _size(source: IO[bytes]) -> int | None:
+    try:
+        status = os.fstat(source.fileno())
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

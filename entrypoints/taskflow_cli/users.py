@@ -1,0 +1,138 @@
+"""`taskflow users`: accounts, their roles, and their end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from taskflow_cli import options
+from taskflow_cli.listing import Listing
+from taskflow_cli.session import Session, with_session
+from taskflow_core import NewUser, Role, UserChange, UserChanges, UserDeletion, UserQuery, UserView
+from taskflow_core.queries import LIMIT_DEFAULT
+from taskflow_http import schemas
+
+_COLUMNS = ("ID", "Email", "Name", "Role", "Active", "Created")
+_who = click.argument("who", metavar="EMAIL|ID")
+
+
+@click.group()
+def users() -> None:
+    """Work with accounts.
+
+    Acts as the operator, who may do all, or as a person with --as.
+    """
+
+
+@users.command("list")
+@click.option("--search", metavar="TEXT", help="In email or name, in any letter case.")
+@click.option("--role", type=options.ROLE)
+@click.option("--active/--inactive", default=None)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=LIMIT_DEFAULT, show_default=True, help="The most to list."
+)
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@with_session
+async def list_(session: Session, limit: int, everything: bool, **chosen: Any) -> None:
+    """List accounts, newest first."""
+    listing = Listing(session.do.list_users, session.actor, None if everything else limit)
+    found = [user async for user in listing.items(UserQuery(**chosen))]
+    if session.out.as_json:
+        session.out.json({"data": [schemas.User.of(user) for user in found], "more": listing.more})
+        return
+    session.out.table(_COLUMNS, map(_row, found), empty="No users.")
+    if listing.more:
+        click.echo(f"… and more: --limit {limit * 5}, or --all", err=True)
+
+
+@users.command()
+@_who
+@with_session
+async def show(session: Session, who: str) -> None:
+    """Show one account."""
+    user = await session.do.find_user(await session.user_id(who), session.actor)
+    session.out.record(schemas.User.of(user))
+
+
+@users.command()
+@click.argument("email")
+@click.option("--name", help="What the person is called.  [default: the email's first part]")
+@click.option("--role", type=options.ROLE, default=Role.USER, help="user, manager or admin.")
+@click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
+)
+@with_session
+async def create(session: Session, email: str, name: str | None, role: Role, password_stdin: bool) -> None:
+    """Make an account. The password is asked for, never given as an argument, which others could see."""
+    password = _password(from_stdin=password_stdin)
+    new = NewUser(email=email, name=name or email.partition("@")[0], password=password, role=role)
+    session.out.record(schemas.User.of(await session.do.create_user(new, session.actor)))
+
+
+@users.command("set-role")
+@_who
+@click.argument("role", type=options.ROLE)
+@with_session
+async def set_role(session: Session, who: str, role: Role) -> None:
+    """Give an account another role."""
+    await _change(session, who, UserChanges(role=role))
+
+
+@users.command()
+@_who
+@with_session
+async def deactivate(session: Session, who: str) -> None:
+    """Keep an account from signing in."""
+    await _change(session, who, UserChanges(active=False))
+
+
+@users.command()
+@_who
+@with_session
+async def activate(session: Session, who: str) -> None:
+    """Let an account sign in again."""
+    await _change(session, who, UserChanges(active=True))
+
+
+@users.command()
+@_who
+@options.yes
+@with_session
+async def delete(session: Session, who: str, yes: bool) -> None:
+    """Delete an account for good, and all its tasks with their history."""
+    user = await session.do.find_user(await session.user_id(who), session.actor)
+    options.confirm(f"Delete {user.email} with all its tasks? This cannot be undone.", yes=yes)
+    await session.do.delete_user(UserDeletion(user.id), session.actor)
+    rows = await session.do.purge_users(session.actor)
+    session.out.say(f"Deleted {user.email}; {rows} rows removed.")
+
+
+@users.command()
+@options.yes
+@with_session
+async def purge(session: Session, yes: bool) -> None:
+    """Remove what is left of deleted accounts, where a deletion was interrupted."""
+    options.confirm("Remove all that is left of deleted accounts?", yes=yes)
+    rows = await session.do.purge_users(session.actor)
+    if session.out.as_json:
+        session.out.json({"removed": rows})
+    session.out.say(f"{rows} rows removed.")
+
+
+async def _change(session: Session, who: str, changes: UserChanges) -> None:
+    change = UserChange(await session.user_id(who), changes)
+    session.out.record(schemas.User.of(await session.do.change_user(change, session.actor)))
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        # One line; its end is not part of the password.
+        return click.get_text_stream("stdin").readline().rstrip("\r\n")
+    with options.interruptible():
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return password
+
+
+def _row(user: UserView) -> tuple[object, ...]:
+    return user.id, user.email, user.name, user.role, user.active, user.created_at
