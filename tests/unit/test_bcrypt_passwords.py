@@ -1,0 +1,138 @@
+"""What `BcryptPasswords` does beyond its port: threads, a bounded queue, and the same work for nobody."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import bcrypt
+import pytest
+
+from taskflow_core import Overloaded
+from taskflow_security import BcryptPasswords, passwords
+
+
+@pytest.fixture
+def hasher() -> Iterator[BcryptPasswords]:
+    made = BcryptPasswords(cost=4, threads=1, queue=1)
+    yield made
+    made.close()
+
+
+class SlowHash:
+    """Stands in for a hash: works until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.begun = threading.Event()
+        self.threads: set[str] = set()
+
+    def __call__(self, password: str, cost: int) -> str:
+        self.threads.add(threading.current_thread().name)
+        self.begun.set()
+        self.let_go.wait()
+        return f"{password} at {cost}"
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowHash]:
+    stand_in = SlowHash()
+    monkeypatch.setattr(passwords, "_hash", stand_in)
+    yield stand_in
+    stand_in.let_go.set()
+
+
+async def begin(hasher: BcryptPasswords, password: str) -> asyncio.Task[str]:
+    task = asyncio.create_task(hasher.hash(password))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_who_finds_the_queue_full_is_told_at_once(hasher: BcryptPasswords, slow: SlowHash) -> None:
+    working, waiting = await begin(hasher, "one"), await begin(hasher, "two")
+    with pytest.raises(Overloaded):
+        await hasher.hash("three")
+    with pytest.raises(Overloaded):
+        await hasher.verify("three", None)
+    slow.let_go.set()
+    assert [await working, await waiting] == ["one at 4", "two at 4"]
+    assert await hasher.hash("three") == "three at 4"
+
+
+async def test_work_keeps_its_place_when_nobody_waits_for_it(hasher: BcryptPasswords, slow: SlowHash) -> None:
+    given_up, waiting = await begin(hasher, "one"), await begin(hasher, "two")
+    await asyncio.to_thread(slow.begun.wait)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    with pytest.raises(Overloaded):
+        await hasher.hash("three")
+    slow.let_go.set()
+    assert await waiting == "two at 4"
+
+
+async def test_who_waits_no_more_gives_the_place_back(hasher: BcryptPasswords, slow: SlowHash) -> None:
+    working, given_up = await begin(hasher, "one"), await begin(hasher, "two")
+    await asyncio.to_thread(slow.begun.wait)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    waiting = await begin(hasher, "three")
+    assert not waiting.done()
+    slow.let_go.set()
+    assert [await working, await waiting] == ["one at 4", "three at 4"]
+
+
+async def test_places_come_back_after_failures(
+    hasher: BcryptPasswords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(password: str, cost: int) -> str:
+        raise MemoryError(password, cost)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(passwords, "_hash", fail)
+        for _ in range(5):
+            with pytest.raises(MemoryError):
+                await hasher.hash("password")
+    assert await hasher.hash("password")
+
+
+async def test_hashing_has_threads_of_its_own(hasher: BcryptPasswords, slow: SlowHash) -> None:
+    slow.let_go.set()
+    await hasher.hash("password")
+    assert slow.threads == {"taskflow-passwords_0"}
+
+
+async def test_after_close_nothing_is_taken(hasher: BcryptPasswords) -> None:
+    hasher.close()
+    for _ in range(5):  # the same answer each time: no place is lost by it
+        with pytest.raises(RuntimeError):
+            await hasher.hash("password")
+    hasher.close()
+
+
+async def test_the_cost_is_in_the_hash(hasher: BcryptPasswords) -> None:
+    assert (await hasher.hash("password")).startswith("$2b$04$")
+
+
+async def test_the_work_for_nobody_is_that_for_somebody(
+    hasher: BcryptPasswords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int, bytes]] = []
+    real = bcrypt.checkpw
+
+    def watched(password: bytes, hashed: bytes) -> bool:
+        asked.append((len(password), len(hashed), hashed[:7]))
+        return real(password, hashed)
+
+    somebody = await hasher.hash("password")
+    monkeypatch.setattr(bcrypt, "checkpw", watched)
+    assert not await hasher.verify("wrong", somebody)
+    assert not await hasher.verify("wrong", None)
+    assert asked[0] == asked[1] == (44, 60, b"$2b$04$")
+
+
+async def test_it_hashes_the_base64_of_a_sha256(hasher: BcryptPasswords) -> None:
+    # `printf password | sha256sum | xxd -r -p | base64`
+    digest = b"XohImNooBHFR0OVvjcYpJ3NgPQ1qq73WKhHvch0VQtg="
+    assert bcrypt.checkpw(digest, (await hasher.hash("password")).encode())
+    assert await hasher.verify("password", bcrypt.hashpw(digest, bcrypt.gensalt(5)).decode())
