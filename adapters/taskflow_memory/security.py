@@ -50,7 +50,9 @@ def _parts(hashed: str | None) -> tuple[bytes, bytes]:
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt, n=16, r=8, p=1)
+    # scrypt alone takes a password and the same with NULs behind it for one: its HMAC pads with them.
+    digest = hashlib.sha256(password.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.scrypt(digest, salt=salt, n=16, r=8, p=1)
 
 
 class MemoryTokens:
