@@ -1,0 +1,34 @@
+"""TaskFlow's core alone, in memory: `pip install taskflow-core` is enough, nothing else runs.
+
+Run it: python examples/embed_memory.py
+"""
+
+import asyncio
+
+from taskflow_core import Actor, CreateTask, ListTasks, NewTask, NewUser, TaskQuery, UseCases
+from taskflow_memory import MemoryPasswords, MemoryReads, MemoryStore, MemoryTokens, MemoryTransactions
+from taskflow_system import SystemClock, Uuid7
+
+
+async def main() -> None:
+    """Make an account and a task, and find the task again."""
+    store, clock, ids = MemoryStore(), SystemClock(), Uuid7()
+    transactions, reads = MemoryTransactions(store), MemoryReads(store)
+    everything = UseCases.over(
+        transactions=transactions, task_reads=reads, user_reads=reads,
+        passwords=MemoryPasswords(), tokens=MemoryTokens(), clock=clock, ids=ids,
+    )  # fmt: skip
+    new = NewUser(email="ada@example.com", name="Ada", password="as long as eight")  # noqa: S106 an example
+    ada = await everything.create_user(new, Actor.operator())
+    me = Actor.of(ada.id, ada.role)
+
+    # Or only the use cases that one needs:
+    create, find = CreateTask(transactions, clock, ids), ListTasks(reads, clock)
+    await create(NewTask(title="Write the first note", description="About the Analytical Engine"), me)
+    page = await find(TaskQuery(owner=ada.id, search="ENGINE"), me)
+    print([task.title for task in page.items])
+    assert [task.title for task in page.items] == ["Write the first note"]
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
