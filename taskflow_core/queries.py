@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from taskflow_core.fields import check_fields, check_text
@@ -94,6 +95,15 @@ def check_search(value: str | None) -> str | None:
     """
     return None if value is None else check_text(value, least=1, most=SEARCH_MAX)
 
+
+_KEYS: Final[Mapping[TaskSort | UserSort, tuple[type, ...]]] = {
+    TaskSort.CREATED_AT: (NoneType,),
+    TaskSort.DUE_DATE: (datetime, NoneType),
+    TaskSort.PRIORITY: (int,),
+    TaskSort.UPDATED_AT: (datetime,),
+    UserSort.CREATED_AT: (NoneType,),
+    UserSort.EMAIL: (str,),
+}
 
 FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {
     "limit": check_limit,
@@ -189,4 +199,13 @@ def check_query(query: TaskQuery | UserQuery | HistoryQuery) -> None:
     Raises:
         InvalidInput: With every fault at once.
     """
-    check_fields(FIELD_RULES, {name: getattr(query, name, None) for name in FIELD_RULES})
+    given = {name: getattr(query, name, None) for name in FIELD_RULES}
+    check_fields({**FIELD_RULES, "after": _check_position}, given | {"after": query})
+
+
+def _check_position(query: TaskQuery | UserQuery | HistoryQuery) -> None:
+    if isinstance(query, HistoryQuery) or query.after is None:
+        return
+    fits = isinstance(query.after.key, _KEYS[query.sort])
+    if not fits:
+        raise ValueError("is not a position in this list")

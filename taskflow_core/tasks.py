@@ -92,7 +92,7 @@ def check_time(value: datetime | None) -> datetime | None:
     """
     if value is None:
         return None
-    if value.tzinfo is None:
+    if value.utcoffset() is None:
         raise ValueError("must have an offset from UTC")
     try:
         utc = value.astimezone(UTC)

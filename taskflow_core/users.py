@@ -35,7 +35,7 @@ class Role(StrEnum):
 
 
 def check_email(value: str) -> str:
-    """Return the address as accounts are known by it: NFKC, case-folded.
+    """Return the address as accounts are known by it: NFKC, case-folded; what it returns it leaves as it is.
 
     The syntax check is the one that HTML's `input type=email` makes in spirit: one `@`, something
     on both sides, no blanks or control characters. Only a mail that arrives proves more.
@@ -44,7 +44,7 @@ def check_email(value: str) -> str:
         ValueError: It cannot be an address.
     """
     text = check_text(value.strip(), least=1, most=EMAIL_MAX)
-    email = unicodedata.normalize("NFKC", text).casefold()
+    email = _folded(text)
     local, at, domain = email.rpartition("@")
     labels = domain.split(".")
     blank = any(c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in email)
@@ -53,6 +53,12 @@ def check_email(value: str) -> str:
     if not all(labels) or any(len(label) > LABEL_MAX for label in labels) or set('<>(),;:\\"[]') & set(email):
         raise ValueError("must be an email address")
     return email
+
+
+def _folded(text: str) -> str:
+    # Each of the two can make work for the other (an ß with an accent), so once is not enough.
+    folded = unicodedata.normalize("NFKC", text.casefold())
+    return folded if folded == text else _folded(folded)
 
 
 def check_name(value: str) -> str:

@@ -63,6 +63,7 @@ class LogIn:
 
     async def _find(self, email: str) -> Credentials | None:
         try:
-            return await self.users.credentials(check_email(email))
+            known_as = check_email(email)
         except ValueError:
             return None
+        return await self.users.credentials(known_as)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskflow_core.errors import Fault, InvalidInput, NotFound
+from taskflow_core.errors import NotFound
 from taskflow_core.permissions import Actor, require_query_owner, seen_owner
-from taskflow_core.queries import HistoryPage, HistoryQuery, Page, TaskQuery, TaskSort, check_query
+from taskflow_core.queries import HistoryPage, HistoryQuery, Page, TaskQuery, check_query
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -50,7 +50,7 @@ class ListTasks:
             InvalidInput: The limit, the search, a time or the position breaks its rule.
         """
         require_query_owner(actor, query.owner)
-        _check(query)
+        check_query(query)
         return await self.reads.tasks(query, self.clock())
 
 
@@ -89,11 +89,3 @@ class ReadHistory:
         if page is None:
             raise NotFound
         return page
-
-
-def _check(query: TaskQuery) -> None:
-    check_query(query)
-    position = query.after
-    keyed = query.sort is not TaskSort.CREATED_AT
-    if position is not None and not keyed and position.key is not None:
-        raise InvalidInput([Fault(("after",), "is not a position in this list")])
