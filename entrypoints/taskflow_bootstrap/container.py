@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,6 +19,7 @@ from taskflow_core.ports.security import AccessToken, AccessTokens, PasswordHash
 from taskflow_core.ports.time import Clock, Ids
 from taskflow_security import BcryptPasswords, JwtTokens
 from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, open_engine, ping
+from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_system import SystemClock, Uuid7
 
 if TYPE_CHECKING:
@@ -133,6 +134,23 @@ def use_cases_on(container: Container, connection: AsyncConnection) -> UseCases:
         clock=container.clock(),
         ids=container.ids(),
     )
+
+
+@asynccontextmanager
+async def one_transaction(container: Container) -> AsyncIterator[UseCases]:
+    """Yield the use cases inside one transaction, committed at the end; what is raised takes all of it back.
+
+    Raises:
+        Unavailable: The connection or the commit failed; nothing was kept.
+    """
+    try:
+        async with container.engine().connect() as shared:
+            connection = await shared.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                yield use_cases_on(container, connection)
+    except Exception as error:
+        raise_translated(error)
+        raise
 
 
 async def close(container: Container) -> None:

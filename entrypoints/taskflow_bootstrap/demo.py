@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from taskflow_bootstrap.container import Container
-from taskflow_bootstrap.embedded import TaskFlow
+from taskflow_bootstrap.embedded import taskflow_of
 from taskflow_core import Actor, NewTask, NotFound, Priority, Role, Status, User, UserQuery
 from taskflow_core.users import check_password
 
@@ -76,7 +76,7 @@ async def seed(container: Container, *, known_passwords: bool) -> list[Seeded]:
 
 async def _exists(container: Container, email: str) -> bool:
     try:
-        await TaskFlow(container.use_cases(), container.user_reads()).user_by_email(email)
+        await taskflow_of(container).user_by_email(email)
     except NotFound:
         return False
     return True

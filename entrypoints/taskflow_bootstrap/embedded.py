@@ -14,13 +14,13 @@ On connections of its own::
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from taskflow_bootstrap.container import Container, close, use_cases_on
+from taskflow_bootstrap.container import Container, close, one_transaction, use_cases_on
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import NotFound, UseCases, UserView
 from taskflow_core.ports.persistence import UserReads
@@ -39,10 +39,13 @@ class TaskFlow:
     Attributes:
         use_cases: All that one can do with it.
         user_reads: The read side of users, for what the operator of an installation needs beyond that.
+        together: Enters one transaction and gives the use cases inside it: many small commands cost one
+            commit, and are kept or lost together.
     """
 
     use_cases: UseCases
     user_reads: UserReads
+    together: Callable[[], AbstractAsyncContextManager[UseCases]]
 
     async def user_by_email(self, email: str) -> UserView:
         """Return the live account of this email, in whatever letter case.
@@ -78,6 +81,11 @@ def _shared(settings: Settings) -> Container:
     return Container(settings=settings)
 
 
+def taskflow_of(container: Container) -> TaskFlow:
+    """Return what a container holds, as those who use it want it."""
+    return TaskFlow(container.use_cases(), container.user_reads(), partial(one_transaction, container))
+
+
 @asynccontextmanager
 async def open_taskflow(settings: Settings) -> AsyncIterator[TaskFlow]:
     """Open connections when first needed, and close them in the end.
@@ -87,6 +95,6 @@ async def open_taskflow(settings: Settings) -> AsyncIterator[TaskFlow]:
     """
     container = Container(settings=settings)
     try:
-        yield TaskFlow(container.use_cases(), container.user_reads())
+        yield taskflow_of(container)
     finally:
         await close(container)

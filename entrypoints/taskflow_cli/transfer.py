@@ -7,13 +7,12 @@ completed now.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -26,19 +25,22 @@ from taskflow_cli.errors import INCOMPLETE, faults_of
 from taskflow_cli.listing import Listing, filters, query_of
 from taskflow_cli.output import console, printable
 from taskflow_cli.session import Session, with_session
-from taskflow_core import InvalidInput, NewTask, TaskFlowError, Unavailable
+from taskflow_core import Contention, Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
 from taskflow_http import schemas
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-AT_A_TIME: Final = 8
-"""Creates in flight, fewer than a pool has connections."""
+CHUNK_LINES: Final = 100
+"""Of one transaction: an owner whom others write to as well is held up for some 50 ms."""
+CHUNK_BYTES: Final = 1024 * 1024
+ATTEMPTS: Final = 3
 LINE_BYTES_MAX: Final = 1024 * 1024
 READ_ONLY: Final = ("id", "createdAt", "updatedAt", "completedAt", "version")
 """What an export has and an import makes anew."""
 
 Faults = list[dict[str, str]]
+Chunk = list[tuple[int, bytes | None]]
 
 
 @click.command("import")
@@ -55,10 +57,14 @@ async def import_tasks(session: Session, source: IO[bytes], owner: str | None, f
     by its number, and the others are kept. It ends with exit code 1 where a line failed.
     """
     owner_id = None if owner is None else await session.user_id(owner)
-    run = _Import(session, owner_id)
+    run = _Import(session, owner_id, next_line=from_line)
     with options.interruptible(), _progress("Importing", _size(source)) as progress:
         try:
-            await run.all(_lines(source, from_line, progress))
+            for chunk in _chunks(_lines(source, from_line, progress)):
+                await run.keep(chunk)
+        except BaseException:
+            click.echo(f"Stopped. To go on: --from-line {run.next_line}", err=True)
+            raise
         finally:
             run.close()
     if run.failed:
@@ -67,58 +73,76 @@ async def import_tasks(session: Session, source: IO[bytes], owner: str | None, f
 
 @dataclass(slots=True)
 class _Import:
+    """What was done so far.
+
+    Attributes:
+        next_line: The first one that is not dealt with.
+    """
+
     session: Session
     owner: UUID | None
+    next_line: int
     created: int = 0
     failed: int = 0
-    last: int = 0
-    stopped: bool = False
-    _told: bool = field(default=False, init=False)
 
-    async def all(self, lines: Iterator[tuple[int, bytes | None]]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_A_TIME):
-                group.create_task(self._some(lines))
-
-    async def _some(self, lines: Iterator[tuple[int, bytes | None]]) -> None:
-        # All of them draw from the same lines.
-        while not self.stopped and (drawn := next(lines, None)) is not None:
-            number, line = drawn
-            self.last = max(self.last, number)
+    async def keep(self, chunk: Chunk) -> None:
+        """Create the tasks of some lines in one transaction, again where it lost a race for locks."""
+        for attempt in range(ATTEMPTS):
             try:
-                new = _parsed(line, self.owner)
-                await self.session.do.create_task(new, self.session.actor)
-                self.created += 1
-            except Unavailable as error:
-                self.stopped = True
-                self._fail(number, [{"pointer": "", "detail": error.detail}])
-            except InvalidInput as error:
-                self._fail(number, faults_of(error))
-            except TaskFlowError as error:
-                self._fail(number, [{"pointer": "", "detail": error.detail}])
+                async with self.session.taskflow.together() as use_cases:
+                    faults = [
+                        (n, fault) for n, line in chunk if (fault := await self._create(use_cases, line))
+                    ]
+                break
+            except Contention:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+        # They are acknowledged once the commit is.
+        for number, found in faults:
+            self._tell(number, found)
+        self.failed += len(faults)
+        self.created += len(chunk) - len(faults)
+        self.next_line = chunk[-1][0] + 1
 
-    def _fail(self, number: int, faults: Faults) -> None:
-        self.failed += 1
+    async def _create(self, use_cases: UseCases, line: bytes | None) -> Faults:
+        try:
+            await use_cases.create_task(_parsed(line, self.owner), self.session.actor)
+        except Unavailable:
+            raise
+        except InvalidInput as error:
+            return faults_of(error)
+        except TaskFlowError as error:
+            return [{"pointer": "", "detail": error.detail}]
+        return []
+
+    def _tell(self, number: int, faults: Faults) -> None:
         if self.session.out.as_json:
             self.session.out.json_line({"line": number, "errors": faults})
             return
         for fault in faults:
-            what = fault["pointer"].lstrip("/")
-            click.echo(printable(f"line {number}: {what} {fault['detail']}".replace("  ", " ")), err=True)
+            words = (f"line {number}:", fault["pointer"].lstrip("/"), fault["detail"])
+            click.echo(printable(" ".join(word for word in words if word)), err=True)
 
     def close(self) -> None:
         """Tell what was done, after an interruption too."""
         if self.session.out.as_json:
-            told = {
-                "created": self.created,
-                "failed": self.failed,
-                "lastLine": self.last,
-                "stopped": self.stopped,
-            }
+            told = {"created": self.created, "failed": self.failed, "nextLine": self.next_line}
             self.session.out.json_line(told)
         self.session.out.say(f"{self.created} tasks created, {self.failed} lines failed.")
-        if self.stopped:
-            click.echo(f"Stopped at line {self.last}. To go on: --from-line {self.last + 1}", err=True)
+
+
+def _chunks(lines: Iterator[tuple[int, bytes | None]]) -> Iterator[Chunk]:
+    """Yield lines in portions, each bounded in number and in bytes."""
+    chunk: Chunk = []
+    size = 0
+    for number, line in lines:
+        chunk.append((number, line))
+        size += len(line or b"")
+        if len(chunk) == CHUNK_LINES or size > CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _parsed(line: bytes | None, owner: UUID | None) -> NewTask:
@@ -149,8 +173,6 @@ def _parsed(line: bytes | None, owner: UUID | None) -> NewTask:
 
 
 def _wrong(sentence: str) -> InvalidInput:
-    from taskflow_core import Fault
-
     return InvalidInput([Fault((), sentence)])
 
 
