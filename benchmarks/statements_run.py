@@ -1,0 +1,162 @@
+"""Which statements a request runs, and how many pages of the database each touches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, cast
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+Driver = psycopg.AsyncConnection[tuple[Any, ...]]
+
+_NAMED: Final = re.compile(r"%\((\w+)\)s")
+_ENDS: Final = ("BEGIN", "COMMIT", "ROLLBACK")
+MODES: Final = ("auto", "force_custom_plan", "force_generic_plan")
+
+
+class Run(NamedTuple):
+    """A statement as it was run."""
+
+    text: str
+    parameters: Mapping[str, Any]
+
+
+_recorded: list[Run] | None = None
+
+
+class _RecordingCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        if _recorded is not None:
+            _recorded.append(Run(query, params or {}))
+        return await super().execute(query, params, **options)
+
+
+@contextmanager
+def recording() -> Iterator[list[Run]]:
+    """Collect what is run through connections that `watched` holds."""
+    global _recorded  # noqa: PLW0603 - the driver makes the cursors, so there is no other way to reach them
+    _recorded = []
+    try:
+        yield _recorded
+    finally:
+        _recorded = None
+
+
+@asynccontextmanager
+async def only_connection(engine: AsyncEngine) -> AsyncIterator[Driver]:
+    """The connection of an engine that has one."""
+    pooled = await engine.raw_connection()
+    driver = cast("Driver", pooled.driver_connection)
+    driver.cursor_factory = _RecordingCursor
+    try:
+        yield driver
+    finally:
+        pooled.close()
+
+
+@dataclass
+class Buffers:
+    """Pages touched (found in shared buffers or read) by all statements of a request."""
+
+    auto: int = 0
+    custom: int = 0
+    generic: int = 0
+    plans: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def chosen(self) -> int:
+        """The worse of what the server may run: it plans for the values, or settled on one plan for all."""
+        return max(self.auto, self.custom)
+
+
+async def explain(driver: Driver, runs: list[Run]) -> Buffers:
+    """Run the statements of a request again, each as it is prepared on this connection, and take all back.
+
+    EXPLAIN (ANALYZE, BUFFERS) of EXECUTE, so that it is the very plan that the server uses for the
+    statement: once as it chooses, once planned for these values, once planned for any.
+    """
+    pages = {}
+    plans: list[dict[str, Any]] = []
+    for mode in MODES:
+        pages[mode] = 0
+        await driver.execute("BEGIN")
+        try:
+            await driver.execute(f"SET LOCAL plan_cache_mode = {mode}")
+            for run in runs:
+                if run.text.startswith(_ENDS):
+                    continue
+                plan = await _explained(driver, run)
+                pages[mode] += _touched(plan["Plan"])
+                plans.append({"Mode": mode, **plan})
+        finally:
+            # Past the driver, which on a ROLLBACK that it sees forgets all that it has prepared.
+            driver.pgconn.exec_(b"ROLLBACK")
+    auto, custom, generic = pages.values()
+    return Buffers(auto, custom, generic, tuple(plans))
+
+
+async def _explained(driver: Driver, run: Run) -> dict[str, Any]:
+    names = list(dict.fromkeys(_NAMED.findall(run.text)))
+    name = await _prepared(driver, run, names)
+    values = [sql.Literal(run.parameters[each]) for each in names]
+    given = sql.SQL(" ({})").format(sql.SQL(", ").join(values)) if values else sql.SQL("")
+    statement = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE {}{}")
+    cursor = await driver.execute(statement.format(sql.Identifier(name), given), prepare=False)
+    row = await cursor.fetchone()
+    assert row is not None
+    return cast("dict[str, Any]", row[0][0])
+
+
+async def _prepared(driver: Driver, run: Run, names: list[str]) -> str:
+    """Return the name under which the driver prepared a statement, or prepare it as the driver would."""
+    numbers = {name: f"${number}" for number, name in enumerate(names, 1)}
+    text = _NAMED.sub(lambda match: numbers[match[1]], run.text)
+    find = (
+        "SELECT name FROM pg_prepared_statements WHERE statement = %s "
+        "ORDER BY generic_plans + custom_plans DESC LIMIT 1"
+    )
+    row = await (await driver.execute(find, [text], prepare=False)).fetchone()
+    if row is None:
+        raise LookupError(f"The driver has not prepared this: {text}")
+    return cast("str", row[0])
+
+
+def _touched(plan: Mapping[str, Any]) -> int:
+    """The top node's numbers include those of all below it."""
+    return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+
+def outline(plan: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """Yield a plan's nodes, a line each."""
+    told = [plan["Node Type"], plan.get("Index Name", ""), f"rows={plan['Actual Rows']}"]
+    for key in ("Index Cond", "Filter", "Rows Removed by Filter", "Heap Fetches"):
+        told += [f"{key.lower()}={plan[key]}"] if key in plan else []
+    yield "  " * depth + " ".join(filter(None, map(str, told))) + f" [{_touched(plan)} pages]"
+    for child in plan.get("Plans", ()):
+        yield from outline(child, depth + 1)
+
+
+async def counted(driver: Driver) -> tuple[int, int]:
+    """Return what the server has counted since `forget_counts`: statements, and pages they touched.
+
+    Unlike EXPLAIN it counts what triggers do, such as checking a foreign key.
+    """
+    cursor = await driver.execute(
+        "SELECT coalesce(sum(calls), 0)::int8, coalesce(sum(shared_blks_hit + shared_blks_read), 0)::int8 "
+        "FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid AND datname = current_database() "
+        "WHERE query !~* '^(BEGIN|COMMIT|ROLLBACK)' AND query !~ 'pg_stat_statements'",
+        prepare=False,
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+async def forget_counts(driver: Driver) -> None:
+    """Let `counted` begin at zero."""
+    await driver.execute("SELECT pg_stat_statements_reset()", prepare=False)
