@@ -13,7 +13,7 @@ import structlog
 
 from taskflow_core import DeadlineExceeded, TaskFlowError
 from taskflow_http.calls import CALL, Call, Disconnected
-from taskflow_http.errors import InternalError, RequestTimeout
+from taskflow_http.errors import STATUSES, InternalError, RequestTimeout
 from taskflow_http.logs import current
 from taskflow_http.problems import problem_reply
 from taskflow_http.replies import Reply, send_reply
@@ -68,9 +68,9 @@ class Edge:
             return call.reply
         except Disconnected:
             raise
-        except TaskFlowError as error:
-            return _told(error, call)
         except Exception as error:
+            if isinstance(error, TaskFlowError) and error.code in STATUSES:
+                return _told(error, call)
             if isinstance(error, TimeoutError) and deadline.expired():
                 return _told(_overdue(call), call)
             log.exception("unhandled error", method=call.scope["method"], route=call.route)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from contextvars import ContextVar
@@ -41,14 +42,24 @@ def configure_logging(
         format: `json` for one object a line, `console` for people.
         level: The least that is logged: debug, info, warning, error or critical.
         stream: Where to; standard error unless given.
+
+    Raises:
+        ValueError: There is no such level.
     """
     out = stream or sys.stderr
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise ValueError(f"There is no log level {level!r}.")
     shared: list[Processor] = [_add_request, structlog.stdlib.add_log_level, _add_time]
     rendering: list[Processor] = (
         [structlog.processors.format_exc_info, _render_json]
         if format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        # Plain: the default shows the local variables of each frame, passwords too.
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, *rendering],
@@ -99,4 +110,8 @@ def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _render_json(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode("utf-8")
+    try:
+        return msgspec.json.encode(event, enc_hook=repr).decode("utf-8")
+    except (UnicodeEncodeError, TypeError):
+        # Lone surrogates, keys that are no text: no line may make trouble of its own.
+        return json.dumps(event, default=repr, skipkeys=True)

@@ -14,7 +14,7 @@ from taskflow_core import (
     Unauthenticated,
     Unavailable,
 )
-from taskflow_http.errors import STATUSES, InternalError, InvalidRequest, MethodNotAllowed
+from taskflow_http.errors import STATUSES, InvalidRequest, MethodNotAllowed
 from taskflow_http.replies import NO_STORE, PROBLEM_JSON, Headers, Reply, encode
 from taskflow_http.schemas import BatchOutcome, FaultEntry, Problem
 from taskflow_http.wire_names import pointer, wire_path
@@ -46,8 +46,6 @@ def problem_reply(error: TaskFlowError, call: Call, *, in_query: bool) -> Reply:
         call: The request.
         in_query: Whether faults that the core found are in query parameters, rather than in a body.
     """
-    if error.code not in STATUSES:
-        error = InternalError()
     document = problem(error)
     document.request_id = call.request_id
     if isinstance(error, InvalidInput):

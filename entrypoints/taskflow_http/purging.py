@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 log: Final = structlog.get_logger("taskflow_http")
 
 PAUSES: Final = (1.0, 5.0, 30.0, 120.0)
-"""Seconds until each next attempt where the store cannot be reached; then the next deletion or start tries."""
+"""Seconds until the next attempt where the store cannot be reached; then the next start or deletion tries."""
 
 
 class Purger:

@@ -1,0 +1,159 @@
+"""Who may do what to whose, on every route: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from support.http_world import NOBODY, PASSWORD, World
+
+from taskflow_http.table import OPERATIONS
+
+ROLES = (None, "user", "manager", "admin")
+Send = Callable[[World, str | None, UUID, UUID], Awaitable[httpx.Response]]
+"""Sends a request as somebody, about a person and a task of that person's."""
+
+
+def task(method: str, path: str = "", **more: Any) -> Send:
+    return lambda w, who, _, id: w.send(who, method, f"/tasks/{id}{path}", **more)
+
+
+def user(method: str, **more: Any) -> Send:
+    return lambda w, who, id, _: w.send(who, method, f"/users/{id}", **more)
+
+
+def plain(method: str, path: str, **more: Any) -> Send:
+    return lambda w, who, _, __: w.send(who, method, path, **more)
+
+
+def owned(path: str) -> Send:
+    return lambda w, who, id, _: w.send(who, "GET", path, params={"userId": str(id)})
+
+
+def batch(**fields: Any) -> Send:
+    return lambda w, who, _, id: w.send(who, "POST", "/tasks/batch", json={"tasks": [str(id)]} | fields)
+
+
+async def restore(w: World, who: str | None, person: UUID, id: UUID) -> httpx.Response:
+    await w.send("admin", "DELETE", f"/tasks/{id}")
+    return await w.send(who, "POST", f"/tasks/{id}/restore")
+
+
+async def give(w: World, who: str | None, person: UUID, id: UUID) -> httpx.Response:
+    own = await w.task(who or "other")
+    return await w.send(who, "PATCH", f"/tasks/{own}", json={"userId": str(person)})
+
+
+async def create(w: World, who: str | None, person: UUID, id: UUID) -> httpx.Response:
+    return await w.send(who, "POST", "/tasks", json={"title": "A title", "userId": str(person)})
+
+
+async def same_role(w: World, who: str | None, person: UUID, id: UUID) -> httpx.Response:
+    return await w.send(who, "PATCH", f"/users/{person}", json={"role": who or "user"})
+
+
+REGISTRATION = {"email": "new@example.com", "name": "New", "password": PASSWORD}
+LOGIN = {"email": "user@example.com", "password": PASSWORD}
+OPEN = (200, 200, 200, 200)
+SIGNED_IN = (401, 200, 200, 200)
+
+# operation, what of it, how                  none user manager admin
+MATRIX: list[tuple[str, str, Send, dict[str, tuple[int, int, int, int]]]] = [
+    ("findTask", "", task("GET"), {
+        "own": SIGNED_IN, "another's": (401, 404, 200, 200), "nobody's": (401, 404, 404, 404)}),
+    ("changeTask", "", task("PATCH", json={"title": "New"}), {
+        "own": SIGNED_IN, "another's": (401, 404, 200, 200), "nobody's": (401, 404, 404, 404)}),
+    ("changeTask", "gives own away", give, {
+        "own": SIGNED_IN, "another's": (401, 403, 200, 200), "nobody's": (401, 403, 422, 422)}),
+    ("deleteTask", "", task("DELETE"), {
+        "own": (401, 204, 204, 204), "another's": (401, 404, 403, 204), "nobody's": (401, 404, 404, 404)}),
+    ("restoreTask", "", restore, {
+        "own": SIGNED_IN, "another's": (401, 404, 403, 200), "nobody's": (401, 404, 404, 404)}),
+    ("readHistory", "", task("GET", "/history"), {
+        "own": SIGNED_IN, "another's": (401, 404, 200, 200), "nobody's": (401, 404, 404, 404)}),
+    ("createTask", "", create, {
+        "own": (401, 201, 201, 201), "another's": (401, 403, 201, 201), "nobody's": (401, 403, 422, 422)}),
+    ("listTasks", "of one", owned("/tasks"), {
+        "own": SIGNED_IN, "another's": (401, 403, 200, 200), "nobody's": (401, 403, 200, 200)}),
+    ("listTasks", "own by default", plain("GET", "/tasks"), {"own": SIGNED_IN}),
+    ("listTasks", "of all", plain("GET", "/tasks?userId=any"), {"all": (401, 403, 200, 200)}),
+    ("countTasks", "of one", owned("/tasks/stats"), {
+        "own": SIGNED_IN, "another's": (401, 403, 200, 200), "nobody's": (401, 403, 200, 200)}),
+    ("countTasks", "own by default", plain("GET", "/tasks/stats"), {"own": SIGNED_IN}),
+    ("countTasks", "of all", plain("GET", "/tasks/stats?userId=any"), {"all": (401, 403, 200, 200)}),
+    ("changeTasks", "completes", batch(action="complete"), {
+        "own": SIGNED_IN, "another's": (401, 409, 200, 200), "nobody's": (401, 409, 409, 409)}),
+    ("changeTasks", "deletes", batch(action="delete"), {
+        "own": SIGNED_IN, "another's": (401, 409, 409, 200), "nobody's": (401, 409, 409, 409)}),
+    ("changeTasks", "updates", batch(action="update", set={"priority": "HIGH"}), {
+        "own": SIGNED_IN, "another's": (401, 409, 200, 200), "nobody's": (401, 409, 409, 409)}),
+    ("changeTasks", "gives away", batch(action="update", set={"userId": str(NOBODY)}), {
+        "own": (401, 403, 422, 422), "another's": (401, 403, 422, 422), "nobody's": (401, 403, 422, 422)}),
+    ("findMe", "", plain("GET", "/users/me"), {"own": SIGNED_IN}),
+    ("changeMe", "", plain("PATCH", "/users/me", json={"name": "New"}), {"own": SIGNED_IN}),
+    ("findUser", "", user("GET"), {
+        "own": SIGNED_IN, "another's": (401, 404, 200, 200), "nobody's": (401, 404, 404, 404)}),
+    ("changeUser", "name", user("PATCH", json={"name": "New"}), {
+        "own": SIGNED_IN, "another's": (401, 404, 403, 200), "nobody's": (401, 404, 403, 404)}),
+    ("changeUser", "role", user("PATCH", json={"role": "manager"}), {
+        "own": (401, 403, 403, 409), "another's": (401, 404, 403, 200), "nobody's": (401, 404, 403, 404)}),
+    ("changeUser", "role to the same", same_role, {"own": (401, 403, 403, 200)}),
+    ("changeUser", "activity", user("PATCH", json={"active": False}), {
+        "own": (401, 403, 403, 409), "another's": (401, 404, 403, 200), "nobody's": (401, 404, 403, 404)}),
+    ("changeUser", "email", user("PATCH", json={"email": "new@example.com"}), {
+        "own": (401, 403, 403, 200), "another's": (401, 404, 403, 200), "nobody's": (401, 404, 403, 404)}),
+    ("deleteUser", "", user("DELETE"), {
+        "own": (401, 403, 403, 409), "another's": (401, 404, 403, 204), "nobody's": (401, 404, 403, 404)}),
+    ("listUsers", "", plain("GET", "/users"), {"all": (401, 403, 200, 200)}),
+    ("createUser", "", plain("POST", "/users", json=REGISTRATION), {"all": (401, 403, 403, 201)}),
+    ("register", "", plain("POST", "/auth/register", json=REGISTRATION), {"own": (201, 201, 201, 201)}),
+    ("logIn", "", plain("POST", "/auth/login", json=LOGIN), {"own": OPEN}),
+    ("live", "", plain("GET", "/health/live"), {"all": OPEN}),
+    ("ready", "", plain("GET", "/health/ready"), {"all": OPEN}),
+    ("openapi", "", plain("GET", "/openapi.json"), {"all": OPEN}),
+    ("api", "", plain("GET", "/api"), {"all": OPEN}),
+    ("asset", "", plain("GET", "/api/static/start.js"), {"all": OPEN}),
+]  # fmt: skip
+
+CASES = [
+    pytest.param(send, role, owner, expected, id=f"{operation} {what} by {role} of {owner}")
+    for operation, what, send, rows in MATRIX
+    for owner, row in rows.items()
+    for role, expected in zip(ROLES, row, strict=True)
+]
+
+
+@pytest.mark.parametrize(("send", "role", "owner", "expected"), CASES)
+async def test_access(world: World, send: Send, role: str | None, owner: str, expected: int) -> None:
+    name = "other" if owner == "another's" else role or "other"
+    missing = owner == "nobody's"
+    person = NOBODY if missing else world.people[name].id
+    task_id = NOBODY if missing else await world.task(name)
+
+    answer = await send(world, role, person, task_id)
+
+    assert answer.status_code == expected, answer.text
+    if expected == 404:
+        # The same, to the letter, as for what does not exist.
+        absent = await send(world, role, NOBODY, NOBODY)
+        assert _told(answer) == _told(absent)
+
+
+def test_every_route_is_in_the_matrix() -> None:
+    assert {operation for operation, *_ in MATRIX} == {operation.name for operation in OPERATIONS}
+
+
+def test_every_route_with_an_owner_is_tried_for_each_kind_of_owner() -> None:
+    about_one = {o.name for o in OPERATIONS if "{id}" in o.path}
+    told = {operation: set[str]() for operation in about_one}
+    for operation, _, _, rows in MATRIX:
+        told.get(operation, set()).update(rows)
+
+    assert told == dict.fromkeys(about_one, {"own", "another's", "nobody's"})
+
+
+def _told(answer: httpx.Response) -> Any:
+    return answer.json() | {"requestId": "any"}

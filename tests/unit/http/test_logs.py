@@ -1,0 +1,116 @@
+"""How logs look."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import structlog
+
+from taskflow_http import configure_logging
+from taskflow_http.logs import current
+
+LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
+
+
+@pytest.fixture
+def out() -> Iterator[io.StringIO]:
+    """A stream; how logging was set up is put back at the end."""
+    before = structlog.get_config()
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    states = [(x.handlers[:], x.level, x.propagate, x.disabled) for x in loggers]
+    yield io.StringIO()
+    structlog.configure(**before)
+    for logger, (handlers, level, propagate, disabled) in zip(loggers, states, strict=True):
+        logger.handlers[:], logger.propagate, logger.disabled = handlers, propagate, disabled
+        logger.setLevel(level)
+
+
+@dataclass
+class Request:
+    request_id: str = "req-1"
+    trace_id: str | None = "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_a_line_is_a_json_object(out: io.StringIO) -> None:
+    configure_logging("json", "info", out)
+    token = current.set(Request())
+
+    structlog.get_logger("test").info("event", some={"id": 1}, odd=object)
+    current.reset(token)
+
+    line = json.loads(out.getvalue())
+    time = line.pop("time")
+    assert time.endswith("Z")
+    assert line == {
+        "level": "info",
+        "event": "event",
+        "some": {"id": 1},
+        "odd": "<class 'object'>",
+        "request_id": "req-1",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    }
+
+
+def test_nothing_breaks_out_of_its_line(out: io.StringIO) -> None:
+    configure_logging("json", "info", out)
+
+    for value in ('x"}\n{"level": "info"\r\n', "\ud800\n", {(1, 2): "\n"}):
+        structlog.get_logger("test").info("a\nb", value=value)
+
+    lines = out.getvalue().removesuffix("\n").split("\n")
+    assert [json.loads(line)["event"] for line in lines] == ["a\nb"] * 3
+
+
+def test_levels_filter(out: io.StringIO) -> None:
+    configure_logging("json", "warning", out)
+
+    structlog.get_logger("test").info("quiet")
+    logging.getLogger("uvicorn.error").info("quiet")
+    structlog.get_logger("test").warning("loud")
+
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["loud"]
+
+
+def test_an_unknown_level_is_refused(out: io.StringIO) -> None:
+    with pytest.raises(ValueError, match="verbose"):
+        configure_logging("json", "verbose", out)
+
+
+def test_others_logs_go_the_same_way(out: io.StringIO) -> None:
+    configure_logging("json", "info", out)
+
+    logging.getLogger("uvicorn.error").info("Started %s", "server")
+    logging.getLogger("uvicorn.access").info("GET /tasks?search=secret")
+    logging.getLogger("sqlalchemy").info("chatter")
+    logging.getLogger("sqlalchemy").warning("worth it")
+
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["Started server", "worth it"]
+    assert lines[0]["logger"] == "uvicorn.error"
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_a_stack_shows_no_variables(out: io.StringIO, format: str) -> None:
+    configure_logging(format, "info", out)  # type: ignore[arg-type]
+    password = "".join(["hun", "ter2"])
+    try:
+        raise RuntimeError("broken")
+    except RuntimeError:
+        structlog.get_logger("test").exception("event")
+
+    assert "RuntimeError: broken" in out.getvalue()
+    assert password not in out.getvalue()
+
+
+def test_people_get_text(out: io.StringIO) -> None:
+    configure_logging("console", "info", out)
+
+    structlog.get_logger("test").info("event", answer=42)
+
+    assert "answer=42" in out.getvalue()
+    assert "\x1b" not in out.getvalue()

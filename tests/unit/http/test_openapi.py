@@ -1,0 +1,191 @@
+"""The OpenAPI document: complete, valid, and true."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.http_world import World
+
+from taskflow_core import tasks, users
+from taskflow_http import http_file, openapi_document, openapi_json, patterns
+from taskflow_http.table import OPERATIONS
+
+DOCUMENT = openapi_document()
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (target for name, target in value.items() if name == "$ref")
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_every_route_is_documented_and_nothing_else(world: World) -> None:
+    served = {
+        (method, re.sub(r":\w+}", "}", route.path))  # type: ignore[attr-defined]
+        for route in world.app().routes
+        for method in set(route.app._operations) - {"HEAD"}  # type: ignore[attr-defined]
+    }
+
+    assert {(method, path) for method, path, _ in operations()} == served
+
+
+def test_every_reference_leads_somewhere_and_every_part_is_used() -> None:
+    used = set(references(DOCUMENT))
+    there = {
+        f"#/components/{kind}/{name}"
+        for kind, parts in DOCUMENT["components"].items()
+        for name in parts
+        if kind != "securitySchemes"
+    }
+
+    assert used == there
+
+
+def test_names_are_unique() -> None:
+    names = [operation["operationId"] for _, _, operation in operations()]
+
+    assert len(set(names)) == len(names) == len(OPERATIONS)
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), [*operations()])
+def test_every_operation_tells_all(method: str, path: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    failures = {status: r for status, r in responses.items() if status >= "400"}
+
+    assert operation["summary"]
+    assert {"422", "431", "500"} <= set(failures)
+    assert all(set(r["content"]) == {"application/problem+json"} for r in failures.values())
+    assert all("X-Request-ID" in r["headers"] for r in responses.values())
+    assert ("401" in failures) == ("security" not in operation or path == "/auth/login")
+    assert "401" not in failures or "WWW-Authenticate" in failures["401"]["headers"]
+    assert "503" not in failures or "Retry-After" in failures["503"]["headers"]
+    assert ("requestBody" in operation) == ("415" in failures) == ("413" in failures)
+    named = {p["name"] for p in operation["parameters"] if "name" in p and p["in"] == "path"}
+    assert named == set(re.findall(r"{(\w+)}", path))
+
+
+def test_what_comes_in_refuses_what_is_unknown() -> None:
+    for _, _, operation in operations():
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            assert DOCUMENT["components"]["schemas"][name]["additionalProperties"] is False
+
+
+def test_names_on_the_wire_are_in_camel_case() -> None:
+    oauth = {"access_token", "token_type", "expires_in"}
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for member in schema.get("properties", {}):
+            assert re.fullmatch(r"[a-z][A-Za-z]*|[A-Z_]+", member) or member in oauth, (name, member)
+
+
+def test_examples_are_taken() -> None:
+    for operation in OPERATIONS:
+        if operation.body is not None:
+            operation.body.decode(msgspec.json.encode(operation.body.example))
+
+
+async def test_it_is_served(world: World) -> None:
+    answer = await world.send(None, "GET", "/openapi.json")
+
+    assert answer.json() == DOCUMENT == json.loads(openapi_json())
+
+
+def test_it_is_valid() -> None:
+    validator = pytest.importorskip("openapi_spec_validator")
+
+    validator.validate(DOCUMENT)
+
+
+async def test_the_page_works_offline(world: World) -> None:
+    page = await world.send(None, "GET", "/api")
+
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<title>TaskFlow</title>" in page.text
+    assert "//" not in page.text.replace("<!doctype", "")
+    links = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
+    assert len(links) == 4
+    for link in links:
+        asset = await world.send(None, "GET", "/" + link)
+        assert asset.status_code == 200
+        assert asset.headers["content-type"].startswith(("text/javascript", "text/css"))
+        assert asset.content
+
+
+def test_the_http_file_has_every_request() -> None:
+    text = http_file()
+
+    assert text.count("\n### ") == len(OPERATIONS)
+    for operation in OPERATIONS:
+        assert f"# @name {operation.name}\n{operation.method} {{{{base}}}}/" in text
+    assert text.count("Authorization: Bearer {{token}}") == sum(o.secured for o in OPERATIONS)
+
+
+blanks = "".join(chr(c) for c in range(0x110000) if chr(c).isspace())
+texts = st.text(st.sampled_from("a\0\u200b\ufeff\u180e" + blanks), max_size=6) | st.text(
+    st.sampled_from("a "), min_size=250, max_size=260
+)
+
+
+def accepted(rule: Any, value: Any) -> bool:
+    try:
+        rule(value)
+    except ValueError:
+        return False
+    return True
+
+
+def matches(schema: Any, value: str) -> bool:
+    """Return what JSON Schema says of a text."""
+    fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9)
+    # `$` is the very end in JSON Schema's dialect.
+    return fits and re.search(schema["pattern"].replace("$", r"\Z"), value) is not None
+
+
+@given(texts)
+def test_patterns_say_what_the_rules_do(text: str) -> None:
+    assert matches(patterns.TITLE, text) == accepted(tasks.check_title, text)
+    assert matches(patterns.NAME, text) == accepted(users.check_name, text)
+    assert matches(patterns.PASSWORD, text) == accepted(users.check_password, text)
+    assert matches(patterns.DESCRIPTION, text) == accepted(tasks.check_description, text)
+
+
+@pytest.mark.parametrize("length", [254, 255, 256, 257])
+@pytest.mark.parametrize("around", ["", " ", "\u3000\n"])
+def test_patterns_count_like_the_rules(length: int, around: str) -> None:
+    text = around + "x" * length + around
+
+    assert matches(patterns.TITLE, text) == accepted(tasks.check_title, text) == (length <= 255)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1899-12-31T23:59:59Z", "1900-01-01T00:00:00Z", "9998-12-31T23:59:59Z", "9999-01-01T00:00:00Z",
+     "2030-01-01T00:00:00", "2030-01-01T00:00:60Z", "2030-01-01T00:00:00.5+14:00", "0000-01-01T00:00:00Z",
+     "2030-01-01t00:00:00z", "2030-01-01"],
+)  # fmt: skip
+def test_the_pattern_of_times_says_what_the_rule_does(text: str) -> None:
+    from datetime import datetime
+
+    try:
+        taken = accepted(tasks.check_time, msgspec.convert(text, datetime))
+    except msgspec.ValidationError:
+        taken = False
+
+    assert (re.search(patterns.TIME["pattern"], text) is not None) == taken
