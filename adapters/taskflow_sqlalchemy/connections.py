@@ -6,13 +6,16 @@ the same engine and pool: for one row that is 76 us of CPU against 120 through t
 
 from __future__ import annotations
 
+import asyncio
 import select
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from taskflow_core.errors import Unavailable
 from taskflow_sqlalchemy.errors import raise_translated
@@ -108,6 +111,40 @@ class Connections(Protocol):
         ...
 
 
+class _Gate:
+    """First come, first served, as many at a time as the pool has connections.
+
+    SQLAlchemy's pool gives a connection that comes back to whoever asks next, which need not be the
+    one who waited longest: with more clients than connections some waited until their time-out.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        pool = engine.pool
+        if not isinstance(pool, QueuePool):
+            raise TypeError("TaskFlow needs an engine whose pool has a size, such as `open_engine` returns.")
+        self._places = asyncio.Semaphore(pool.size())
+        self._timeout = pool.timeout()
+
+    async def enter(self) -> None:
+        """Wait for a place.
+
+        Raises:
+            TimeoutError: There was none within the pool's time-out.
+        """
+        if self._places.locked():
+            async with asyncio.timeout(self._timeout):
+                await self._places.acquire()
+        else:
+            await self._places.acquire()
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        self._places.release()
+
+
+_gates: Final[WeakKeyDictionary[Engine, _Gate]] = WeakKeyDictionary()
+
+
 class PooledConnections:
     """Connections of an engine's pool, in autocommit."""
 
@@ -115,44 +152,53 @@ class PooledConnections:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        gate = _gates.get(engine.sync_engine)
+        self._gate = _gates[engine.sync_engine] = gate or _Gate(engine)
 
     def __call__(self) -> _PooledLease:
         """Return a live connection to enter."""
-        return _PooledLease(self._engine)
+        return _PooledLease(self._engine, self._gate)
 
 
 class _PooledLease:
     """One that broke, or was left in the midst of something, does not go back to the pool."""
 
-    __slots__ = ("_engine", "_pooled")
+    __slots__ = ("_engine", "_gate", "_pooled")
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, gate: _Gate) -> None:
         self._engine = engine
-        self._pooled: PoolProxiedConnection | None = None
+        self._gate = gate
+        self._pooled: PoolProxiedConnection
 
     async def __aenter__(self) -> Driver:
         try:
-            while True:
-                pooled = await self._engine.raw_connection()
-                driver = cast("Driver", pooled.driver_connection)
-                if _alive(driver):
-                    self._pooled = pooled
-                    return driver
-                _discard(pooled)
+            await self._gate.enter()
+            try:
+                return await self._checkout()
+            except BaseException:
+                self._gate.leave()
+                raise
         except Exception as error:
             raise_translated(error)
             raise
 
+    async def _checkout(self) -> Driver:
+        while True:
+            self._pooled = await self._engine.raw_connection()
+            driver = cast("Driver", self._pooled.driver_connection)
+            if _alive(driver):
+                return driver
+            _discard(self._pooled)
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pooled = self._pooled
-        if pooled is not None:
-            driver = cast("Driver", pooled.driver_connection)
-            if driver.closed or driver.info.transaction_status is not TransactionStatus.IDLE:
-                _discard(pooled)
-            else:
-                pooled.close()
+        driver = cast("Driver", self._pooled.driver_connection)
+        if driver.closed or driver.info.transaction_status is not TransactionStatus.IDLE:
+            _discard(self._pooled)
+        else:
+            self._pooled.close()
+        self._gate.leave()
         if error is not None:
             raise_translated(error)
 

@@ -71,7 +71,7 @@ def conninfo(url: str, **overrides: str) -> str:
 
 
 async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:
-    """Return what there is to know of a database, within `deadline` seconds.
+    """Return what there is to know of a database.
 
     Raises:
         ValueError: It is not the URL of a PostgreSQL database.
