@@ -1,0 +1,236 @@
+"""What the use cases on accounts do beyond asking whether one may: `test_access.py` has that."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from support.samples import NOW, OPERATOR, PASSWORD, World, actor
+from taskflow_core import (
+    Action,
+    EmailTaken,
+    InvalidInput,
+    LastAdmin,
+    NewUser,
+    Role,
+    TaskQuery,
+    UseCases,
+    User,
+    UserChange,
+    UserChanges,
+    UserDeletion,
+    UserQuery,
+    UserView,
+    VersionMismatch,
+)
+from taskflow_core.use_cases.users import delete
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def admin(world: World) -> User:
+    return world.add_user(Role.ADMIN)
+
+
+class TestCreate:
+    async def test_the_account_is_as_it_was_asked_for(self, world: World, admin: User) -> None:
+        command = NewUser(email="NEW@x.com", name=" New ", password=PASSWORD, role=Role.MANAGER, active=False)
+        view = await world.use_cases.create_user(command, actor(admin))
+        stored = world.store.users[view.id]
+        assert view == UserView.of(stored)
+        assert (view.email, view.name, view.role, view.active) == ("new@x.com", "New", Role.MANAGER, False)
+        assert (view.created_at, view.version) == (NOW, 1)
+        assert view.id.int >> 80 == round(NOW.timestamp() * 1000)
+        assert await world.passwords.verify(PASSWORD, stored.password_hash)
+
+    async def test_all_faults_are_told_at_once_and_before_the_password_is_hashed(
+        self, world: World, admin: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(world.passwords, "hash", None)
+        with pytest.raises(InvalidInput) as caught:
+            await world.use_cases.create_user(NewUser(email="x", name="", password="short"), actor(admin))
+        assert [fault.path for fault in caught.value.faults] == [("email",), ("name",), ("password",)]
+
+    async def test_an_email_belongs_to_one_account_in_any_letter_case(
+        self, world: World, admin: User
+    ) -> None:
+        world.add_user(email="taken@x.com")
+        with pytest.raises(EmailTaken):
+            await world.use_cases.create_user(
+                NewUser(email="TAKEN@X.com", name="N", password=PASSWORD), actor(admin)
+            )
+        assert len(world.store.users) == 2
+
+    def test_a_password_is_not_shown(self) -> None:
+        shown = repr(NewUser(email="a@b", name="N", password=PASSWORD, role=Role.ADMIN))
+        assert PASSWORD not in shown
+        assert "a@b" in shown
+        assert "ADMIN" in shown
+
+
+class TestChange:
+    async def test_it_returns_the_account_as_it_is_stored(self, world: World, admin: User) -> None:
+        user = world.add_user()
+        world.clock.forward()
+        changes = UserChanges(email="NEW@x.com", name=" N ", role=Role.MANAGER, active=False)
+        view = await world.use_cases.change_user(UserChange(user.id, changes, version=1), actor(admin))
+        assert view == UserView.of(world.store.users[user.id])
+        assert view == replace(
+            UserView.of(user),
+            email="new@x.com",
+            name="N",
+            role=Role.MANAGER,
+            active=False,
+            version=2,
+            updated_at=world.clock.now,
+        )
+
+    async def test_one_changes_ones_own_name(self, world: World) -> None:
+        user = world.add_user()
+        view = await world.use_cases.change_user(UserChange(user.id, UserChanges(name="N")), actor(user))
+        assert (view.name, view.version) == ("N", 2)
+
+    async def test_a_change_that_changes_nothing_is_not_kept(self, world: World, admin: User) -> None:
+        changes = UserChanges(name=admin.name, role=Role.ADMIN, active=True)
+        view = await world.use_cases.change_user(UserChange(admin.id, changes), actor(admin))
+        assert view == UserView.of(admin)
+        assert world.store.users[admin.id] == admin
+
+    async def test_what_is_refused_changes_nothing(self, world: World, admin: User) -> None:
+        user, other = world.add_user(), world.add_user()
+        refused: list[tuple[UserChange, type[Exception]]] = [
+            (UserChange(user.id, UserChanges(name="")), InvalidInput),
+            (UserChange(user.id, UserChanges(email=other.email.upper())), EmailTaken),
+            (UserChange(user.id, UserChanges(name="N"), version=2), VersionMismatch),
+            (UserChange(user.id, UserChanges(role=Role.ADMIN), version=2), VersionMismatch),
+            (UserChange(user.id, UserChanges(), version=2), VersionMismatch),
+        ]
+        for command, error in refused:
+            with pytest.raises(error):
+                await world.use_cases.change_user(command, actor(admin))
+        assert world.store.users[user.id] == user
+
+
+LOSSES: dict[str, Callable[[UseCases, User], Awaitable[object]]] = {
+    "demoted to manager": lambda on, user: on.change_user(
+        UserChange(user.id, UserChanges(role=Role.MANAGER)), OPERATOR
+    ),
+    "demoted to user": lambda on, user: on.change_user(
+        UserChange(user.id, UserChanges(role=Role.USER)), OPERATOR
+    ),
+    "deactivated": lambda on, user: on.change_user(UserChange(user.id, UserChanges(active=False)), OPERATOR),
+    "both, with a name": lambda on, user: on.change_user(
+        UserChange(user.id, UserChanges(role=Role.USER, active=False, name="N")), OPERATOR
+    ),
+    "deleted": lambda on, user: on.delete_user(UserDeletion(user.id), OPERATOR),
+}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+class TestTheLastAdmin:
+    async def test_it_stays(
+        self, world: World, admin: User, lose: Callable[[UseCases, User], Awaitable[object]]
+    ) -> None:
+        world.add_user(Role.ADMIN, active=False)
+        world.add_user(Role.ADMIN, active=False, deleted_at=NOW)
+        world.add_user(Role.MANAGER)
+        with pytest.raises(LastAdmin):
+            await lose(world.use_cases, admin)
+        assert world.store.users[admin.id] == admin
+
+    async def test_one_of_two_may_go(
+        self, world: World, admin: User, lose: Callable[[UseCases, User], Awaitable[object]]
+    ) -> None:
+        world.add_user(Role.ADMIN)
+        await lose(world.use_cases, admin)
+        assert not world.store.users[admin.id].administers
+
+    async def test_who_is_none_may_go(
+        self, world: World, admin: User, lose: Callable[[UseCases, User], Awaitable[object]]
+    ) -> None:
+        inactive = world.add_user(Role.ADMIN, active=False)
+        for nobody_special in (inactive, world.add_user(Role.MANAGER), world.add_user()):
+            await lose(world.use_cases, nobody_special)
+        assert world.store.users[admin.id].administers
+
+    async def test_of_32_who_all_go_at_once_one_stays(
+        self, world: World, lose: Callable[[UseCases, User], Awaitable[object]]
+    ) -> None:
+        admins = [world.add_user(Role.ADMIN) for _ in range(32)]
+        ended = await asyncio.gather(
+            *(lose(world.use_cases, user) for user in admins), return_exceptions=True
+        )
+        assert [type(end) for end in ended if isinstance(end, Exception)] == [LastAdmin]
+        assert sum(user.administers for user in world.store.users.values()) == 1
+
+
+async def test_an_admin_may_become_less_restricted_alone(world: World, admin: User) -> None:
+    """What does not cost the admin its power needs no other admin."""
+    changes = UserChanges(name="N", email="n@x", role=Role.ADMIN, active=True)
+    assert (await world.use_cases.change_user(UserChange(admin.id, changes), actor(admin))).name == "N"
+
+
+class TestDelete:
+    async def test_the_account_is_gone_at_once_and_its_email_free(self, world: World, admin: User) -> None:
+        user = world.add_user(email="again@x.com")
+        world.clock.forward()
+        await world.use_cases.delete_user(UserDeletion(user.id, version=1), actor(admin))
+        marked = world.store.users[user.id]
+        assert (marked.deleted_at, marked.active, marked.version) == (world.clock.now, False, 2)
+        page = await world.use_cases.list_users(UserQuery(), actor(admin))
+        assert [found.id for found in page.items] == [admin.id]
+        command = NewUser(email="again@x.com", name="N", password=PASSWORD)
+        assert (await world.use_cases.create_user(command, actor(admin))).id != user.id
+
+    async def test_it_minds_the_version(self, world: World, admin: User) -> None:
+        user = world.add_user()
+        with pytest.raises(VersionMismatch):
+            await world.use_cases.delete_user(UserDeletion(user.id, version=2), actor(admin))
+        assert world.store.users[user.id] == user
+
+    async def test_the_purge_takes_all_that_was_the_accounts(
+        self, world: World, admin: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(delete, "PURGE_STEP", 3)
+        user, other = world.add_user(), world.add_user()
+        for n in range(10):
+            world.add_task(user.id, deleted_at=NOW if n % 2 else None)
+        kept = world.add_task(other.id)
+        await world.use_cases.delete_user(UserDeletion(user.id), actor(admin))
+        assert await world.use_cases.purge_users(actor(admin)) == 10 + 1
+        assert world.store.tasks.keys() == world.store.history.keys() == {kept.id}
+        assert world.store.users.keys() == {admin.id, other.id}
+        assert await world.use_cases.purge_users(actor(admin)) == 0
+
+    async def test_what_it_did_to_others_stays_told(self, world: World, admin: User) -> None:
+        manager, owner = world.add_user(Role.MANAGER), world.add_user()
+        task = world.add_task(owner.id)
+        await world.use_cases.purge_users(OPERATOR)
+        entry = replace(world.history(task.id)[0], actor_id=manager.id, action=Action.UPDATED)
+        world.history(task.id).append(entry)
+        await world.use_cases.delete_user(UserDeletion(manager.id), actor(admin))
+        await world.use_cases.purge_users(actor(admin))
+        assert world.history(task.id)[-1].actor_id == manager.id
+
+
+class TestQuestions:
+    async def test_one_finds_oneself(self, world: World) -> None:
+        user = world.add_user()
+        assert await world.use_cases.find_user(user.id, actor(user)) == UserView.of(user)
+
+    async def test_a_list_has_pages(self, world: World, admin: User) -> None:
+        users = [admin, *(world.add_user() for _ in range(4))]
+        first = await world.use_cases.list_users(UserQuery(limit=3), actor(admin))
+        rest = await world.use_cases.list_users(UserQuery(limit=3, after=first.next), actor(admin))
+        assert [user.id for user in (*first.items, *rest.items)] == [user.id for user in reversed(users)]
+        assert first.next is not None
+        assert (first.next.as_of, rest.next) == (NOW, None)
+
+    async def test_the_tasks_of_a_new_account_are_none(self, world: World, admin: User) -> None:
+        user = world.add_user()
+        assert (await world.use_cases.list_tasks(TaskQuery(owner=user.id), actor(admin))).items == ()
