@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from taskflow_bootstrap.container import Container
-from taskflow_bootstrap.embedded import taskflow_of
+from taskflow_bootstrap.container import Container, taskflow_of
 from taskflow_core import Actor, NewTask, NotFound, Priority, Role, Status, User, UserQuery
 from taskflow_core.users import check_password
 

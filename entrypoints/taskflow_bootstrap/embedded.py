@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from taskflow_bootstrap.container import Container, close, one_transaction, use_cases_on
+from taskflow_bootstrap.composition import Tools, use_cases_on
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import NotFound, UseCases, UserView
 from taskflow_core.ports.persistence import UserReads
@@ -72,18 +72,11 @@ def embed(connection: AsyncConnection, settings: Settings | None = None) -> UseC
         connection: Of the host, with a transaction begun.
         settings: For passwords and tokens; without a `jwt_secret`, registering and signing in are refused.
     """
-    return use_cases_on(_shared(settings or Settings()), connection)
+    return use_cases_on(connection, _shared(settings or Settings()))
 
 
-@lru_cache(maxsize=8)
-def _shared(settings: Settings) -> Container:
-    """What all calls of `embed` share: the threads that hash passwords, the clock, the ids."""
-    return Container(settings=settings)
-
-
-def taskflow_of(container: Container) -> TaskFlow:
-    """Return what a container holds, as those who use it want it."""
-    return TaskFlow(container.use_cases(), container.user_reads(), partial(one_transaction, container))
+# What all calls of `embed` share: the threads that hash passwords, the clock, the ids.
+_shared = lru_cache(maxsize=8)(Tools.of)
 
 
 @asynccontextmanager
@@ -93,6 +86,9 @@ async def open_taskflow(settings: Settings) -> AsyncIterator[TaskFlow]:
     Raises:
         SettingsError: There is no database address.
     """
+    # Not on import: who embeds on connections of its own has no use for a container.
+    from taskflow_bootstrap.container import Container, close, taskflow_of  # noqa: PLC0415
+
     container = Container(settings=settings)
     try:
         yield taskflow_of(container)

@@ -9,7 +9,6 @@ from uuid import UUID
 import click
 
 from taskflow_cli import options
-from taskflow_cli.errors import INCOMPLETE
 from taskflow_cli.listing import Listing, filters, history_lines, query_of
 from taskflow_cli.session import Session, with_session
 from taskflow_cli.transfer import export_tasks, import_tasks
@@ -29,7 +28,7 @@ from taskflow_core import (
     TaskView,
 )
 from taskflow_core.queries import LIMIT_DEFAULT, LIMIT_MAX
-from taskflow_http import schemas
+from taskflow_http import problems, schemas
 
 _COLUMNS = ("ID", "Title", "Status", "Priority", "Due", "Owner ID")
 
@@ -195,14 +194,11 @@ async def _batch(
 ) -> None:
     options.confirm(f"{verb} {len(set(ids))} tasks?", yes=yes)
     batch = Batch(action=action, items=tuple(BatchItem(id) for id in ids))
-    results = await session.do.change_tasks(batch, session.actor)
+    # It is atomic: one that cannot be done raises.
+    results = [problems.outcome(result) for result in await session.do.change_tasks(batch, session.actor)]
     if session.out.as_json:
-        session.out.json(
-            {"results": [{"id": r.id, "status": "ok"} for r in results], "succeeded": len(results)}
-        )
+        session.out.json(schemas.BatchAnswer(results, succeeded=len(results), failed=0))
     session.out.say(f"{verb}d {len(results)} tasks.")
-    if any(result.error for result in results):
-        click.get_current_context().exit(INCOMPLETE)
 
 
 def _row(task: TaskView) -> tuple[object, ...]:

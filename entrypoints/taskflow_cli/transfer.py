@@ -20,12 +20,13 @@ from uuid import UUID
 import click
 import msgspec
 
+from taskflow_bootstrap.retried import Retried
 from taskflow_cli import options
 from taskflow_cli.errors import INCOMPLETE, faults_of
 from taskflow_cli.listing import Listing, filters, query_of
 from taskflow_cli.output import console, printable
 from taskflow_cli.session import Session, with_session
-from taskflow_core import Contention, Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
+from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
 from taskflow_http import schemas
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 CHUNK_LINES: Final = 100
 """Of one transaction: an owner whom others write to as well is held up for some 50 ms."""
 CHUNK_BYTES: Final = 1024 * 1024
-ATTEMPTS: Final = 3
 LINE_BYTES_MAX: Final = 1024 * 1024
 READ_ONLY: Final = ("id", "createdAt", "updatedAt", "completedAt", "version")
 """What an export has and an import makes anew."""
@@ -87,22 +87,19 @@ class _Import:
 
     async def keep(self, chunk: Chunk) -> None:
         """Create the tasks of some lines in one transaction, again where it lost a race for locks."""
-        for attempt in range(ATTEMPTS):
-            try:
-                async with self.session.taskflow.together() as use_cases:
-                    faults = [
-                        (n, fault) for n, line in chunk if (fault := await self._create(use_cases, line))
-                    ]
-                break
-            except Contention:
-                if attempt + 1 == ATTEMPTS:
-                    raise
-        # They are acknowledged once the commit is.
+        # Nothing is told before the commit is there.
+        faults = await Retried(self._create_all)(chunk)
         for number, found in faults:
             self._tell(number, found)
         self.failed += len(faults)
         self.created += len(chunk) - len(faults)
         self.next_line = chunk[-1][0] + 1
+
+    async def _create_all(self, chunk: Chunk) -> list[tuple[int, Faults]]:
+        async with self.session.taskflow.together() as use_cases:
+            return [
+                (number, found) for number, line in chunk if (found := await self._create(use_cases, line))
+            ]
 
     async def _create(self, use_cases: UseCases, line: bytes | None) -> Faults:
         try:
@@ -205,7 +202,7 @@ async def export_tasks(session: Session, target: str, **chosen: Any) -> None:
     listing = Listing(session.do.list_tasks, session.actor, None)
     items = listing.items(await query_of(session, chosen))
     if target == "-":
-        count = await _write(click.get_binary_stream("stdout"), items, None)
+        count = await _write(sys.stdout.buffer, items, None)
     else:
         with _replacing(Path(target)) as file, _progress("Exporting", None) as progress:
             count = await _write(file, items, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -128,7 +129,7 @@ async def _change(session: Session, who: str, changes: UserChanges) -> None:
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         # One line; its end is not part of the password.
-        return click.get_text_stream("stdin").readline().rstrip("\r\n")
+        return sys.stdin.readline().rstrip("\r\n")
     with options.interruptible():
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return password

@@ -1,0 +1,188 @@
+"""Settings: where they come from, what is refused, and that no secret is shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from taskflow_bootstrap.errors import SettingsError
+from taskflow_bootstrap.settings import EXAMPLE_SECRET, KNOWN, Settings, load_settings, variable, with_address
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a-secret-of-the-tests-0123456789-abcdefgh"
+DATABASE = "postgresql://me:hunter2@db.internal:5433/taskflow?sslpassword=hunter3"
+REDIS = "redis://:hunter4@cache.internal:6379/0"
+
+
+def load(environ: dict[str, str], env_file: Path | None = None) -> Settings:
+    return load_settings(environ, env_file=env_file)[0]
+
+
+def faults(environ: dict[str, str], env_file: Path | None = None) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        load(environ, env_file)
+    return caught.value.faults
+
+
+def test_without_any_the_defaults_hold_and_secrets_are_missing() -> None:
+    settings = load({})
+    assert (settings.host, settings.port, settings.password_cost) == ("127.0.0.1", 3000, 12)
+    with pytest.raises(SettingsError) as caught:
+        settings.require("database_url", "redis_url", "jwt_secret")
+    assert [fault.split()[0] for fault in caught.value.faults] == [
+        "TASKFLOW_DATABASE_URL",
+        "TASKFLOW_REDIS_URL",
+        "TASKFLOW_JWT_SECRET",
+    ]
+
+
+def test_every_setting_is_read_from_its_variable() -> None:
+    given = {
+        "TASKFLOW_DATABASE_URL": DATABASE,
+        "TASKFLOW_REDIS_URL": REDIS,
+        "TASKFLOW_JWT_SECRET": f"{SECRET}, {SECRET}-older",
+        "TASKFLOW_HOST": "0.0.0.0",
+        "TASKFLOW_PORT": "8080",
+        "TASKFLOW_LOG_FORMAT": "json",
+        "TASKFLOW_LOG_LEVEL": "debug",
+        "TASKFLOW_DATABASE_POOL_SIZE": "20",
+        "TASKFLOW_STATEMENT_TIMEOUT": "2.5",
+        "TASKFLOW_REQUEST_TIMEOUT": "7",
+        "TASKFLOW_PASSWORD_COST": "10",
+        "TASKFLOW_PASSWORD_THREADS": "4",
+        "TASKFLOW_ACCESS_TOKEN_LIFETIME": "60",
+    }
+    assert set(given) == set(map(variable, Settings.__struct_fields__))
+    settings, default = load(given), Settings()
+    assert all(getattr(settings, name) != getattr(default, name) for name in Settings.__struct_fields__)
+    assert settings.jwt_secret == (SECRET, f"{SECRET}-older")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TASKFLOW_PORT", "http", "must be a whole number from 0 to 65535"),
+        ("TASKFLOW_PORT", "70000", "must be a whole number from 0 to 65535"),
+        ("TASKFLOW_STATEMENT_TIMEOUT", "nan", "must be a number above 0 to 600"),
+        ("TASKFLOW_STATEMENT_TIMEOUT", "-1", "must be a number above 0 to 600"),
+        ("TASKFLOW_LOG_LEVEL", "loud", "must be debug or info or warning or error"),
+        ("TASKFLOW_DATABASE_URL", "mysql://me:hunter2@db/x", "must be an address such as postgresql://"),
+        (
+            "TASKFLOW_DATABASE_URL",
+            "postgresql://me:hunter2@db:port/x",
+            "must be an address such as postgresql://",
+        ),
+        ("TASKFLOW_REDIS_URL", "hunter2", "must be an address such as redis://"),
+        ("TASKFLOW_JWT_SECRET", "hunter2", "must have 32 bytes or more"),
+        ("TASKFLOW_JWT_SECRET", f"{SECRET},hunter2", "must have 32 bytes or more"),
+        ("TASKFLOW_JWT_SECRET", " , ", "holds no secret"),
+        ("TASKFLOW_JWT_SECRET", f"{SECRET},{EXAMPLE_SECRET}", "is the example of .env.example"),
+    ],
+)
+def test_a_wrong_value_names_its_variable_and_never_a_secret(name: str, value: str, words: str) -> None:
+    (fault,) = faults({name: value})
+    assert fault.startswith(name)
+    assert words in fault
+    assert "hunter" not in fault
+    assert EXAMPLE_SECRET not in fault
+
+
+def test_all_faults_are_told_at_once() -> None:
+    assert len(faults({"TASKFLOW_PORT": "x", "TASKFLOW_LOG_LEVEL": "x", "TASKFLOW_JWT_SECRET": "x"})) == 3
+
+
+def test_an_unknown_name_is_warned_about_with_what_was_meant() -> None:
+    _, warnings = load_settings(
+        {"TASKFLOW_DATABSE_URL": "x", "TASKFLOW_ZZZ": "x", "HOME": "/"}, env_file=None
+    )
+    assert "Did you mean TASKFLOW_DATABASE_URL?" in warnings[0]
+    assert "Did you mean" not in warnings[1]
+    assert len(warnings) == 2
+
+
+def test_what_is_set_to_nothing_is_not_set() -> None:
+    assert load({"TASKFLOW_PORT": "", "TASKFLOW_REDIS_URL": " "}) == Settings()
+
+
+def test_nothing_shows_a_secret() -> None:
+    settings = load(
+        {"TASKFLOW_DATABASE_URL": DATABASE, "TASKFLOW_REDIS_URL": REDIS, "TASKFLOW_JWT_SECRET": SECRET}
+    )
+    for shown in (repr(settings), str(settings), f"{settings}", str(settings.__rich_repr__())):
+        assert "hunter" not in shown
+        assert SECRET not in shown
+    assert "postgresql://db.internal:5433/taskflow" in repr(settings)
+    assert "jwt_secret='1 hidden'" in repr(settings)
+
+
+def test_a_secret_can_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    assert load({"TASKFLOW_JWT_SECRET_FILE": str(tmp_path / "secret")}).jwt_secret == (SECRET,)
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "large").write_bytes(b"x" * 70_000)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for name in ("empty", "large", "binary", "missing", "."):
+        (fault,) = faults({"TASKFLOW_JWT_SECRET_FILE": str(tmp_path / name)})
+        assert fault.startswith("TASKFLOW_JWT_SECRET_FILE names")
+
+
+def test_a_secret_and_its_file_exclude_each_other(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    given = {"TASKFLOW_JWT_SECRET": SECRET, "TASKFLOW_JWT_SECRET_FILE": str(tmp_path / "secret")}
+    assert "both set" in faults(given)[0]
+
+
+def test_only_secrets_have_files() -> None:
+    _, warnings = load_settings({"TASKFLOW_PORT_FILE": "/x"}, env_file=None)
+    assert "TASKFLOW_PORT_FILE is not a setting" in warnings[0]
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        '# a comment\nexport TASKFLOW_PORT=4000 # why\nTASKFLOW_HOST="0.0.0.0"\n'
+        f"TASKFLOW_JWT_SECRET={SECRET}$HOME\nOTHER=1\n",
+        encoding="utf-8",
+    )
+    settings = load({"TASKFLOW_PORT": "5000"}, file)
+    assert (settings.port, settings.host, settings.jwt_secret) == (5000, "0.0.0.0", (f"{SECRET}$HOME",))
+
+
+def test_a_secrets_file_in_the_environment_goes_before_the_secret_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TASKFLOW_JWT_SECRET=too short", encoding="utf-8")
+    (tmp_path / "secret").write_text(SECRET)
+    given = {"TASKFLOW_JWT_SECRET_FILE": str(tmp_path / "secret")}
+    assert load(given, tmp_path / ".env").jwt_secret == (SECRET,)
+
+
+def test_a_file_that_cannot_be_understood(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("TASKFLOW_PORT=1\nTASKFLOW_JWT_SECRET='hunter2\n", encoding="utf-8")
+    (fault,) = faults({}, file)
+    assert "line 2" in fault
+    assert "hunter" not in fault
+    file.write_bytes(b"\xff\xfe")
+    assert "not UTF-8" in faults({}, file)[0]
+
+
+def test_no_file_is_no_fault(tmp_path: Path) -> None:
+    assert load({}, tmp_path / ".env") == Settings()
+
+
+def test_the_command_line_goes_before_all() -> None:
+    assert with_address(Settings(), None, None) == Settings()
+    assert with_address(Settings(), "::1", 0) == Settings(host="::1", port=0)
+
+
+def test_the_example_names_every_setting_with_its_default_and_is_refused() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    named = dict(re.findall(r"^#?(TASKFLOW_\w+)=(.*)$", text, re.MULTILINE))
+    assert set(named) == {name for name in KNOWN if not name.endswith("_FILE")}
+    assert named.pop("TASKFLOW_JWT_SECRET") == EXAMPLE_SECRET
+    settings = load(named)
+    expected = Settings(database_url=named["TASKFLOW_DATABASE_URL"], redis_url=named["TASKFLOW_REDIS_URL"])
+    assert settings == expected
+    assert "example" in faults({"TASKFLOW_JWT_SECRET": EXAMPLE_SECRET})[0]
