@@ -24,7 +24,7 @@ _list_of_tags: Final = re.compile(rf"[ \t]*{_TAG}(?:[ \t]*,[ \t]*{_TAG})*[ \t]*"
 _tags: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"').findall
 _version: Final = re.compile(r"[1-9][0-9]{0,17}").fullmatch
 
-HEADER_PATTERN: Final = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+HEADER_PATTERN: Final = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*"){0,7})$'
 """What a client sends in `If-Match` or `If-None-Match`."""
 
 

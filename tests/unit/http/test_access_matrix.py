@@ -8,8 +8,8 @@ from uuid import UUID
 
 import httpx
 import pytest
-from support.http_world import NOBODY, PASSWORD, World
 
+from support.http_world import NOBODY, PASSWORD, World
 from taskflow_http.table import OPERATIONS
 
 ROLES = (None, "user", "manager", "admin")
@@ -37,21 +37,21 @@ def batch(**fields: Any) -> Send:
     return lambda w, who, _, id: w.send(who, "POST", "/tasks/batch", json={"tasks": [str(id)]} | fields)
 
 
-async def restore(w: World, who: str | None, person: UUID, id: UUID) -> httpx.Response:
+async def restore(w: World, who: str | None, _: UUID, id: UUID) -> httpx.Response:
     await w.send("admin", "DELETE", f"/tasks/{id}")
     return await w.send(who, "POST", f"/tasks/{id}/restore")
 
 
-async def give(w: World, who: str | None, person: UUID, id: UUID) -> httpx.Response:
+async def give(w: World, who: str | None, person: UUID, _: UUID) -> httpx.Response:
     own = await w.task(who or "other")
     return await w.send(who, "PATCH", f"/tasks/{own}", json={"userId": str(person)})
 
 
-async def create(w: World, who: str | None, person: UUID, id: UUID) -> httpx.Response:
+async def create(w: World, who: str | None, person: UUID, _: UUID) -> httpx.Response:
     return await w.send(who, "POST", "/tasks", json={"title": "A title", "userId": str(person)})
 
 
-async def same_role(w: World, who: str | None, person: UUID, id: UUID) -> httpx.Response:
+async def same_role(w: World, who: str | None, person: UUID, _: UUID) -> httpx.Response:
     return await w.send(who, "PATCH", f"/users/{person}", json={"role": who or "user"})
 
 
@@ -152,7 +152,7 @@ def test_every_route_with_an_owner_is_tried_for_each_kind_of_owner() -> None:
     for operation, _, _, rows in MATRIX:
         told.get(operation, set()).update(rows)
 
-    assert told == dict.fromkeys(about_one, {"own", "another's", "nobody's"})
+    assert told == {name: {"own", "another's", "nobody's"} for name in about_one}
 
 
 def _told(answer: httpx.Response) -> Any:

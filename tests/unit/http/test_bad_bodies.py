@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from support.http_world import NOBODY, PASSWORD, World
 
 TASK = {"title": "A title"}
@@ -58,7 +59,8 @@ BAD: list[tuple[str, str, Any, list[str]]] = [
     ),
     ("POST", "/tasks", {"title": "", "dueDate": "1800-01-01T00:00:00Z"}, ["/title", "/dueDate"]),
     ("PATCH", "/tasks/{id}", {"title": None}, ["/title"]),
-    ("PATCH", "/tasks/{id}", {"status": None, "priority": None, "userId": None}, ["/status", "/priority", "/userId"]),
+    ("PATCH", "/tasks/{id}", {"status": None, "priority": None, "userId": None},
+     ["/status", "/priority", "/userId"]),
     ("PATCH", "/tasks/{id}", {"description": 5, "title": "\0"}, ["/description", "/title"]),
     ("PATCH", "/tasks/{id}", {"dueDate": "soon"}, ["/dueDate"]),
     ("PATCH", "/tasks/{id}", [{"op": "replace"}], [""]),
@@ -79,7 +81,8 @@ BAD: list[tuple[str, str, Any, list[str]]] = [
     ("POST", "/tasks/batch", batch(set={}), ["/set"]),
     ("POST", "/tasks/batch", batch(set=None), ["/set"]),
     ("POST", "/tasks/batch", batch(action="complete"), ["/set"]),
-    ("POST", "/tasks/batch", batch(set={"title": "", "dueDate": "1800-01-01T00:00:00Z"}), ["/set/title", "/set/dueDate"]),
+    ("POST", "/tasks/batch", batch(set={"title": "", "dueDate": "1800-01-01T00:00:00Z"}),
+     ["/set/title", "/set/dueDate"]),
     ("POST", "/tasks/batch", batch(tasks=[], set={"title": "", "dueDate": 5, "version": 1}),
      ["/tasks", "/set/title", "/set/dueDate", "/set/version"]),
     ("POST", "/users", {}, ["/email", "/name", "/password"]),
@@ -97,7 +100,8 @@ BAD: list[tuple[str, str, Any, list[str]]] = [
     ("PATCH", "/users/me", {"name": "x" * 256}, ["/name"]),
     ("PATCH", "/users/me", {"role": "admin", "email": "x"}, ["/role", "/email"]),
     ("POST", "/auth/register", {}, ["/email", "/name", "/password"]),
-    ("POST", "/auth/register", {"email": 1, "name": "", "password": "short"}, ["/email", "/name", "/password"]),
+    ("POST", "/auth/register", {"email": 1, "name": "", "password": "short"},
+     ["/email", "/name", "/password"]),
     ("POST", "/auth/login", {"email": "user@example.com"}, ["/password"]),
     ("POST", "/auth/login", {"email": None, "password": 5, "otp": 1}, ["/email", "/password", "/otp"]),
 ]  # fmt: skip
@@ -133,10 +137,12 @@ async def before(world: World) -> AsyncIterator[dict[str, str]]:
     assert (str(world.store.tasks), str(world.store.users)) == (tasks, users)
 
 
-@pytest.mark.parametrize(("method", "path", "body", "pointers"), CASES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[1]} {case[3]}")
 async def test_every_fault_is_told(
-    world: World, before: dict[str, str], method: str, path: str, body: Any, pointers: list[str]
+    world: World, before: dict[str, str], case: tuple[str, str, Any, list[str]]
 ) -> None:
+    method, path, body, pointers = case
+
     answer = await world.send("admin", method, path.format(**before), json=body)
 
     told = answer.json()
@@ -169,7 +175,8 @@ async def test_every_fault_is_told(
     ],
     ids=range(16),
 )
-async def test_what_is_not_json(world: World, before: dict[str, str], body: bytes) -> None:
+@pytest.mark.usefixtures("before")
+async def test_what_is_not_json(world: World, body: bytes) -> None:
     answer = await world.send(
         "user", "POST", "/tasks", content=body, headers={"Content-Type": "application/json"}
     )
@@ -217,14 +224,16 @@ async def test_spellings_of_json(world: World, content_type: str) -> None:
     assert answer.status_code == 201
 
 
-async def test_compressed_bodies_are_refused(world: World, before: dict[str, str]) -> None:
+@pytest.mark.usefixtures("before")
+async def test_compressed_bodies_are_refused(world: World) -> None:
     answer = await world.send("user", "POST", "/tasks", json=TASK, headers={"Content-Encoding": "gzip"})
 
     assert answer.status_code == 415
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_large_bodies_are_refused(world: World, before: dict[str, str], *, told: bool) -> None:
+@pytest.mark.usefixtures("before")
+async def test_large_bodies_are_refused(world: World, *, told: bool) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(17):
             yield b" " * 65536

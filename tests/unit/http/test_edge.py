@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from support.http_world import PASSWORD, World, client_of
 
+from support.http_world import PASSWORD, World, client_of
 from taskflow_core import Actor
 from taskflow_http import HttpOptions
 from taskflow_http.app import create_app
@@ -270,7 +270,8 @@ async def test_start_and_stop(world: World) -> None:
 
     app = create_app(
         use_cases=replace(world.use_cases, purge_users=purge), tokens=world.tokens, clock=world.clock,
-        cursor_key=b"k" * 32, on_startup=[hook("up 1"), hook("up 2")], on_shutdown=[hook("down 1"), hook("down 2")],
+        cursor_key=b"k" * 32, on_startup=[hook("up 1"), hook("up 2")],
+        on_shutdown=[hook("down 1"), hook("down 2")],
     )  # fmt: skip
 
     assert await lifespan(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
@@ -281,7 +282,7 @@ async def test_each_shutdown_hook_runs_whatever_becomes_of_the_others(world: Wor
     told: list[str] = []
 
     async def fails() -> None:
-        raise OSError
+        raise OSError("broken")
 
     async def runs() -> None:
         told.append("ran")
@@ -291,7 +292,7 @@ async def test_each_shutdown_hook_runs_whatever_becomes_of_the_others(world: Wor
         on_shutdown=[fails, runs],
     )  # fmt: skip
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="broken"):
         await lifespan(app)
     assert told == ["ran"]
 

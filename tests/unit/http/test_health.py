@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.http_world import World, client_of
 
+from support.http_world import World, client_of
 from taskflow_http import HttpOptions
 
 

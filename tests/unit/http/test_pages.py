@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.http_world import NOBODY, World, client_of
 
+from support.http_world import NOBODY, World, client_of
 from taskflow_core import Position
 from taskflow_http import create_app
 from taskflow_http.cursors import Cursors
@@ -106,7 +106,8 @@ async def cursor_of(world: World, path: str, who: str = "admin") -> str:
     "other",
     [
         "/tasks?sort=dueDate", "/tasks?sort=createdAt", "/tasks?status=PENDING", "/tasks?search=x",
-        "/tasks?userId=any", "/tasks?overdue=false", "/tasks?deleted=true", "/tasks?dueTo=2031-01-01T00:00:00Z",
+        "/tasks?userId=any", "/tasks?overdue=false", "/tasks?deleted=true",
+        "/tasks?dueTo=2031-01-01T00:00:00Z",
         "/users", "/users?sort=email", "/tasks/{id}/history",
     ],
 )  # fmt: skip

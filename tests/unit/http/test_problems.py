@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.http_world import World, client_of
 
 import taskflow_http.app  # noqa: F401 - so that every error class is there
+from support.http_world import World, client_of
 from taskflow_core import Contention, Overloaded, TaskFlowError, Unavailable
 from taskflow_http.errors import STATUSES
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import structlog
-from support.http_world import World
 
+from support.http_world import World, client_of
 from taskflow_core import Actor, Unavailable
 from taskflow_http import purging
 from taskflow_http.purging import Purger
@@ -36,8 +36,6 @@ async def test_nothing_is_purged_for_a_refused_deletion(world: World) -> None:
     async def purge(actor: Actor) -> int:
         runs.append(actor)
         return 0
-
-    from support.http_world import client_of
 
     async with client_of(world.app(purge_users=purge)) as client:
         await client.delete(f"/users/{world.people['other'].id}", headers=world.headers("manager"))
@@ -86,7 +84,7 @@ async def test_it_tries_again_where_the_store_is_away(monkeypatch: pytest.Monkey
     assert lines[-1]["rows"] == 3
 
 
-async def test_a_fault_is_logged_and_does_not_stop_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_is_logged_and_does_not_stop_the_next() -> None:
     async def purge(_: Actor) -> int:
         raise RuntimeError
 

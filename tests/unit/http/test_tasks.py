@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.http_world import NOBODY, World
 
+from support.http_world import NOBODY, World
 from taskflow_core import Actor, Priority, Status, TaskDeletion, TaskRestoration
 from taskflow_http.schemas import PriorityCounts, StatusCounts
 
