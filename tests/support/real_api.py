@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
+from starlette.applications import Starlette
 
 from support.http_world import client_of
 from support.samples import OPERATOR
@@ -75,6 +76,8 @@ async def open_instances(database_url: str, redis_url: str, number: int = 1) -> 
         for _ in range(number):
             container = Container(settings=settings)
             stack.push_async_callback(close, container)
-            application = create_application(container)
-            instances.append(Instance(container, await stack.enter_async_context(client_of(application))))  # type: ignore[arg-type]
+            application = cast("Starlette", create_application(container))
+            # As a server would: what runs in the background ends before the connections do.
+            await stack.enter_async_context(application.router.lifespan_context(application))
+            instances.append(Instance(container, await stack.enter_async_context(client_of(application))))
         yield instances
