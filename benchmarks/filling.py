@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -138,40 +138,59 @@ def _sizes(plan: Plan, draw: random.Random) -> Iterator[int]:
 
 
 def _runs(plan: Plan, sizes: list[int], draw: random.Random) -> list[tuple[int, int]]:
-    """Return (owner, rows) in the order in which the rows will lie."""
-    runs = []
-    for owner, size in enumerate(sizes):
+    """Return (owner, rows) in the order in which the rows will lie; those of the big owner evenly."""
+    owners = list(enumerate(sizes))
+    big = list(_cut(owners[:1], plan, random.Random(plan.seed))) if plan.big else []
+    runs = list(_cut(owners[bool(plan.big) :], plan, draw))
+    draw.shuffle(runs)
+    woven, taken = [], 0
+    for index, run in enumerate(big):
+        upto = len(runs) * index // len(big)
+        woven += [*runs[taken:upto], run]
+        taken = upto
+    return woven + runs[taken:]
+
+
+def _cut(owners: Iterable[tuple[int, int]], plan: Plan, draw: random.Random) -> Iterator[tuple[int, int]]:
+    for owner, size in owners:
         left = size
         while left > 0:
             run = min(draw.randint(1, 2 * plan.run_length - 1), left)
-            runs.append((owner, run))
+            yield owner, run
             left -= run
-    draw.shuffle(runs)
-    return runs
 
 
 def _chunks(
     plan: Plan, sizes: list[int], owners: list[UUID], draw: random.Random
 ) -> Iterator[tuple[str, str]]:
-    writer = _Writer(plan.now, draw)
     begin, step = plan.now - PERIOD, PERIOD / plan.tasks
     names = [str(owner) for owner in owners]
-    row = 0
+    others, of_big = _Rows(plan.now, draw), _Rows(plan.now, random.Random(plan.seed))
+    tasks: list[str] = []
+    history: list[str] = []
+    row = bigs = 0
     for owner, length in _runs(plan, sizes, draw):
+        is_big = plan.big and owner == 0
         for _ in range(length):
-            writer.add(names[owner], begin + step * row)
+            if is_big:
+                # Its tasks are alike whatever the size, so that its questions can be compared.
+                bigs += 1
+                of_big.draw.seed(bigs)
+            task, entry = (of_big if is_big else others).make(names[owner], begin + step * row)
+            tasks.append(task)
+            history.append(entry)
             row += 1
-            if len(writer.tasks) == _CHUNK:
-                yield writer.taken()
-    yield writer.taken()
+            if len(tasks) == _CHUNK:
+                yield "".join(tasks), "".join(history)
+                tasks, history = [], []
+    yield "".join(tasks), "".join(history)
 
 
-class _Writer:
+class _Rows:
     """Makes rows. Texts are drawn from a few thousand, since making each would take most of the time."""
 
     def __init__(self, now: datetime, draw: random.Random) -> None:
-        self.tasks: list[str] = []
-        self.history: list[str] = []
+        self.draw = draw
         self._now = now
         self._random = draw.random
         self._bits = draw.getrandbits
@@ -181,12 +200,7 @@ class _Writer:
         texts = [" ".join(draw.choices(_WORDS, k=draw.randint(8, 25))) for _ in range(4096)]
         self._descriptions = [text if draw.random() < 0.6 else _NULL for text in texts]
 
-    def taken(self) -> tuple[str, str]:
-        taken = "".join(self.tasks), "".join(self.history)
-        self.tasks, self.history = [], []
-        return taken
-
-    def add(self, owner: str, created: datetime) -> None:
+    def make(self, owner: str, created: datetime) -> tuple[str, str]:
         random, bits = self._random, self._bits
         age = self._now - created
         at, ms = created.isoformat(), round(created.timestamp() * 1000)
@@ -200,15 +214,16 @@ class _Writer:
         deleted = random() < 0.01
         due = (created + timedelta(minutes=bits(16))).isoformat() if random() < 0.6 else _NULL
         priority = "012"[bisect(_PRIORITIES, random())]
-        self.tasks.append(
+        task = (
             f"{id}\t{owner}\t{title}\t{self._descriptions[bits(12)]}\t{status}\t{priority}\t{due}\t{at}\t{updated}\t"
             f"{updated if completed else _NULL}\t{updated if deleted else _NULL}\t1\n"
         )
-        self.history.append(
+        entry = (
             f"{id}\t1\t{entry_id}\t{at}\t{owner}\tcreated\t"
             f'{{"title": [null, "{title}"], "status": [null, "PENDING"], "priority": [null, "MEDIUM"]}}\t'
             f"{bits(128):032x}\n"
         )
+        return task, entry
 
 
 def _id(ms: int, counter: int, random: int) -> str:

@@ -40,7 +40,7 @@ LIMIT = 1.5
 """How much more the larger installation may cost."""
 WARM = 12
 """Askings before any is timed, so that the driver has prepared its statements and the server chosen plans."""
-VARIANTS = 5
+VARIANTS = 11
 """How many askings of a question are explained."""
 DEADLINE = 5.0
 """Seconds; the statement_timeout that TaskFlow comes with."""
@@ -59,8 +59,9 @@ class Measured:
     def p50(self) -> float:
         return statistics.median(self.seconds) * 1000
 
-    def mean(self, name: str) -> float:
-        return statistics.fmean(getattr(each, name) for each in self.buffers)
+    def pages(self, name: str) -> float:
+        pages: list[int] = [getattr(each, name) for each in self.buffers]
+        return statistics.median(pages)
 
 
 def main() -> None:
@@ -204,7 +205,7 @@ async def _asked(
     if options.plans:
         for result in results:
             for plan in result.buffers[0].plans:
-                print(*outline(plan["Plan"]), sep="\n")
+                print(plan["Mode"], *outline(plan["Plan"]), sep="\n    ")
     return results
 
 
@@ -226,44 +227,42 @@ class Table:
 
     def __init__(self, sizes: Sequence[str]) -> None:
         self._sizes = sizes
-        self._worst = {"p50": 0.0, "pages": 0.0, "counted": 0.0}
+        self._worst = {"p50": 0.0, "pages": 0.0}
         self._failed: list[str] = []
 
     def head(self) -> None:
-        columns = [f"{kind} {size}" for kind in ("p50 ms", "pages", "counted") for size in self._sizes]
-        print(f"{'question':<48}", *(f"{column:>17}" for column in columns), "  ratio: p50 pages counted")
+        print(
+            "p50: milliseconds in process, by use case and driver. pages: touched by all statements of the\n"
+            "request by EXPLAIN (ANALYZE, BUFFERS), median of several askings, under the worse of the plans\n"
+            "that the server runs. counted: pages by pg_stat_statements, mean of all askings; what triggers\n"
+            "touch is in it. sql: statements a request, BEGIN and COMMIT aside.\n"
+        )
+        kinds = [f"{kind} {size}" for kind in ("p50", "pages", "counted") for size in self._sizes]
+        print(
+            f"{'question':<44}",
+            *(f"{column:>17}" for column in kinds),
+            f"{'sql':>4}{'p50 x':>7}{'pages x':>9}",
+        )
 
     def row(self, name: str, results: Sequence[Measured]) -> None:
-        by_kind = {
-            "p50": [result.p50 for result in results],
-            "pages": [result.mean("chosen") for result in results],
-            "counted": [result.counted for result in results],
-        }
-        ratios = {kind: values[-1] / values[0] if values[0] else 1.0 for kind, values in by_kind.items()}
+        p50 = [result.p50 for result in results]
+        pages = [result.pages("chosen") for result in results]
+        counted = [result.counted for result in results]
+        ratios = {"p50": p50[-1] / p50[0], "pages": pages[-1] / pages[0]}
         failed = [kind for kind, ratio in ratios.items() if ratio > LIMIT]
         self._worst = {kind: max(self._worst[kind], ratio) for kind, ratio in ratios.items()}
         self._failed += [name] if failed else []
-        print(
-            f"{name:<48}",
-            *(f"{value:17.2f}" for value in by_kind["p50"]),
-            *(f"{value:17.1f}" for kind in ("pages", "counted") for value in by_kind[kind]),
-            "       ",
-            *(f"{ratio:5.2f}" for ratio in ratios.values()),
-            f" over {LIMIT}: {', '.join(failed)}" if failed else " flat",
-            flush=True,
-        )
-        self._warn_of_generic(results)
-
-    def _warn_of_generic(self, results: Sequence[Measured]) -> None:
+        figures = [*(f"{value:17.2f}" for value in p50), *(f"{value:17.1f}" for value in [*pages, *counted])]
+        verdict = f"over {LIMIT}: {', '.join(failed)}" if failed else "flat"
+        told = f"{results[-1].statements:4.0f}{ratios['p50']:7.2f}{ratios['pages']:9.2f}  {verdict}"
+        print(f"{name:<44}", *figures, told, flush=True)
         for size, result in zip(self._sizes, results, strict=True):
-            generic, chosen = result.mean("generic"), result.mean("chosen")
+            generic, chosen = result.pages("generic"), result.pages("chosen")
             if generic > chosen * LIMIT:
-                print(
-                    f"    at {size} a plan for any values would touch {generic:.1f} pages; it is not chosen"
-                )
+                print(f"    (at {size} a plan for any values would touch {generic:.1f} pages; not chosen)")
 
     def foot(self) -> None:
-        print("\nworst ratios:", ", ".join(f"{kind} {ratio:.2f}" for kind, ratio in self._worst.items()))
+        print("\nworst:", ", ".join(f"{kind} x {ratio:.2f}" for kind, ratio in self._worst.items()))
         print("not flat:", "; ".join(self._failed) or "none")
 
 
