@@ -18,7 +18,10 @@ from taskflow_core.errors import (
     LastAdmin,
     NotFound,
     Overloaded,
+    RateLimited,
+    RefreshReused,
     TaskFlowError,
+    TooManyAttempts,
     Unauthenticated,
     Unavailable,
     UnknownOwner,
@@ -36,6 +39,9 @@ from taskflow_core.queries import (
     UserQuery,
     UserSort,
 )
+from taskflow_core.rate_limits import Decision, Limit, Rate
+from taskflow_core.security_events import EventQuery, EventType, SecurityEvent
+from taskflow_core.sessions import End, Identity, Origin, Refreshed, Session, SessionView
 from taskflow_core.tasks import (
     Action,
     FieldChange,
@@ -47,8 +53,21 @@ from taskflow_core.tasks import (
     TaskStats,
     TaskView,
 )
-from taskflow_core.use_cases.auth.log_in import LogIn, LogInAttempt, SignedIn
+from taskflow_core.throttle import Attempt
+from taskflow_core.use_cases.auth.authenticate import Authenticate
+from taskflow_core.use_cases.auth.change_password import (
+    ChangePassword,
+    PasswordChange,
+    PasswordReset,
+    ResetPassword,
+    SetPassword,
+)
+from taskflow_core.use_cases.auth.log_in import LogIn, LogInAttempt
+from taskflow_core.use_cases.auth.manage_sessions import EndSession, EndSessions, ListSessions
+from taskflow_core.use_cases.auth.read_events import ReadEvents
+from taskflow_core.use_cases.auth.refresh import RefreshSession
 from taskflow_core.use_cases.auth.register import Register, Registration
+from taskflow_core.use_cases.auth.signing_in import SignedIn, TokenPairs
 from taskflow_core.use_cases.bundle import UseCases
 from taskflow_core.use_cases.tasks.batch import Batch, BatchAction, BatchItem, ChangeTasks
 from taskflow_core.use_cases.tasks.change import ChangeTask, TaskChange
@@ -68,11 +87,14 @@ __all__ = [
     "UNSET",
     "Action",
     "Actor",
+    "Attempt",
+    "Authenticate",
     "Batch",
     "BatchAction",
     "BatchFailed",
     "BatchItem",
     "BatchResult",
+    "ChangePassword",
     "ChangeTask",
     "ChangeTasks",
     "ChangeUser",
@@ -83,9 +105,15 @@ __all__ = [
     "CreateUser",
     "Credentials",
     "DeadlineExceeded",
+    "Decision",
     "DeleteTask",
     "DeleteUser",
     "EmailTaken",
+    "End",
+    "EndSession",
+    "EndSessions",
+    "EventQuery",
+    "EventType",
     "Fault",
     "FieldChange",
     "FindTask",
@@ -94,10 +122,13 @@ __all__ = [
     "HistoryEntry",
     "HistoryPage",
     "HistoryQuery",
+    "Identity",
     "InvalidCredentials",
     "InvalidInput",
     "InvalidTransition",
     "LastAdmin",
+    "Limit",
+    "ListSessions",
     "ListTasks",
     "ListUsers",
     "LogIn",
@@ -105,17 +136,31 @@ __all__ = [
     "NewTask",
     "NewUser",
     "NotFound",
+    "Origin",
     "Overloaded",
     "Page",
+    "PasswordChange",
+    "PasswordReset",
     "Permission",
     "Position",
     "Priority",
     "PurgeUsers",
+    "Rate",
+    "RateLimited",
+    "ReadEvents",
     "ReadHistory",
+    "RefreshReused",
+    "RefreshSession",
+    "Refreshed",
     "Register",
     "Registration",
+    "ResetPassword",
     "RestoreTask",
     "Role",
+    "SecurityEvent",
+    "Session",
+    "SessionView",
+    "SetPassword",
     "SignedIn",
     "Status",
     "Task",
@@ -128,6 +173,8 @@ __all__ = [
     "TaskSort",
     "TaskStats",
     "TaskView",
+    "TokenPairs",
+    "TooManyAttempts",
     "Unauthenticated",
     "Unavailable",
     "UnknownOwner",

@@ -6,7 +6,8 @@
     ├── InvalidInput            invalid              what was given breaks rules; names every fault
     │   └── UnknownOwner        invalid              a task is to belong to nobody
     ├── Unauthenticated         unauthenticated      who asks is not known
-    │   └── InvalidCredentials  invalid_credentials  wrong email or password
+    │   ├── InvalidCredentials  invalid_credentials  wrong email or password
+    │   └── RefreshReused       refresh_reused       a refresh token came back long after it was replaced
     ├── Forbidden               forbidden            known, but may not
     ├── NotFound                not_found            is not there, or must not be seen
     ├── Conflict                conflict             the present state does not allow it
@@ -15,6 +16,8 @@
     │   ├── LastAdmin           last_admin
     │   └── BatchFailed         batch_failed         an atomic batch that changed nothing
     ├── VersionMismatch         version_mismatch     changed since the caller read it
+    ├── RateLimited             rate_limited         too many requests
+    │   └── TooManyAttempts     too_many_attempts    too many failed log-ins of one account
     └── Unavailable             unavailable          a dependency cannot serve this now
         ├── Contention          contention           lost a race for locks; nothing was changed
         ├── Overloaded          overloaded           too much waits already
@@ -26,6 +29,7 @@ holds SQL, a stack, a host name or a secret.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -93,6 +97,13 @@ class InvalidCredentials(Unauthenticated):
 
     code = "invalid_credentials"
     default_detail = "The email or the password is wrong."
+
+
+class RefreshReused(Unauthenticated):
+    """The token was replaced too long ago to be an accident: it was copied, and the session has ended."""
+
+    code = "refresh_reused"
+    default_detail = "This refresh token was used before. To be safe the session has ended; sign in again."
 
 
 class Forbidden(TaskFlowError):
@@ -165,6 +176,28 @@ class VersionMismatch(TaskFlowError):
 
     code = "version_mismatch"
     default_detail = "It has changed since you read it."
+
+
+class RateLimited(TaskFlowError):
+    """Too many requests (RFC 6585 section 4).
+
+    Attributes:
+        retry_after: Seconds until one may pass again, rounded up.
+    """
+
+    code = "rate_limited"
+    default_detail = "Too many requests; wait a little."
+
+    def __init__(self, retry_after: float, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = max(1, math.ceil(retry_after))
+
+
+class TooManyAttempts(RateLimited):
+    """Log-ins to this account failed so often that the next try has to wait."""
+
+    code = "too_many_attempts"
+    default_detail = "Too many failed attempts; wait before the next."
 
 
 class Unavailable(TaskFlowError):

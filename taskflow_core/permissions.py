@@ -26,6 +26,7 @@ class Permission(StrEnum):
     DELETE_ANY_TASK = "tasks:delete:any"
     SEE_USERS = "users:see"
     MANAGE_USERS = "users:manage"
+    SEE_ANY_EVENT = "events:see:any"
 
 
 _MANAGER: Final = frozenset({Permission.SEE_ANY_TASK, Permission.CHANGE_ANY_TASK, Permission.SEE_USERS})
@@ -46,16 +47,20 @@ class Actor:
         id: The user's; None is the operator of the installation, who is named so in history.
         permissions: What it may do beyond what is its own.
         request_id: Of the request that it asks by, kept in history; None outside of one.
+        session_id: Of the session that it asks in; None outside of one.
     """
 
     id: UUID | None
     permissions: frozenset[Permission] = field(default_factory=frozenset)
     request_id: str | None = None
+    session_id: UUID | None = None
 
     @classmethod
-    def of(cls, user_id: UUID, role: Role, request_id: str | None = None) -> Actor:
+    def of(
+        cls, user_id: UUID, role: Role, request_id: str | None = None, session_id: UUID | None = None
+    ) -> Actor:
         """Return the actor that a user with this role is."""
-        return cls(user_id, PERMISSIONS[role], request_id)
+        return cls(user_id, PERMISSIONS[role], request_id, session_id)
 
     @classmethod
     def operator(cls, request_id: str | None = None) -> Actor:

@@ -11,7 +11,7 @@ from taskflow_core.errors import VersionMismatch
 from taskflow_core.fields import UNSET, Unset, check_fields, check_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -79,6 +79,24 @@ def check_password(value: str) -> str:
     return check_text(value, least=PASSWORD_MIN, most=PASSWORD_MAX)
 
 
+def check_new_password(password: str, *, email: str, name: str, common: Container[str]) -> str:
+    """Return a password that may be set: long enough, not a common one, not the user's own name or email.
+
+    By NIST SP 800-63B section 3.1.1.2: no rules of composition.
+
+    Raises:
+        ValueError: It may not.
+    """
+    check_password(password)
+    folded = password.casefold()
+    own = {email.casefold(), email.partition("@")[0].casefold(), name.strip().casefold()}
+    if folded in own:
+        raise ValueError("must not be your name or email")
+    if password in common:
+        raise ValueError("is one of the passwords that are tried first; choose another")
+    return password
+
+
 FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {
     "email": check_email,
     "name": check_name,
@@ -109,6 +127,7 @@ class User:
     Attributes:
         email: As `check_email` returns it; unique among live accounts.
         password_hash: What `PasswordHasher.hash` returned; never leaves the core's ports.
+        password_version: One more with each new password; a log-in holds only if it has not moved.
         active: Whether it may sign in.
         deleted_at: Set when the account is marked; its tasks and then its row are purged after that.
         version: 1 at creation, one more with each change; what an ETag shows.
@@ -123,6 +142,7 @@ class User:
     created_at: datetime
     updated_at: datetime
     version: int = 1
+    password_version: int = 1
     deleted_at: datetime | None = None
 
     @classmethod
@@ -172,6 +192,12 @@ class User:
             self._touch(now)
         return bool(moved)
 
+    def set_password(self, password_hash: str, now: datetime) -> None:
+        """Replace the password; log-ins by the old one that are under way come to nothing."""
+        self.password_hash = password_hash
+        self.password_version += 1
+        self._touch(now)
+
     def mark_deleted(self, now: datetime) -> None:
         """Close the account for good; its email is free from now on."""
         self.deleted_at = now
@@ -207,7 +233,17 @@ class UserView:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What signing in needs to know of an account."""
+    """What signing in needs to know of an account.
+
+    Attributes:
+        known_origin: Whether it signed in by this agent from this network before.
+        known_network: Whether it signed in from this network before.
+        has_signed_in: Whether it ever did.
+    """
 
     user: UserView
     password_hash: str
+    password_version: int
+    known_origin: bool = False
+    known_network: bool = False
+    has_signed_in: bool = False

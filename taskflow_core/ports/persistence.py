@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from taskflow_core.ports.security import TokenClaims
     from taskflow_core.queries import HistoryPage, HistoryQuery, Page, TaskQuery, UserQuery
+    from taskflow_core.security_events import EventQuery, SecurityEvent
+    from taskflow_core.sessions import End, Identity, Origin, Session, SessionView
     from taskflow_core.tasks import HistoryEntry, Task, TaskStats, TaskView
+    from taskflow_core.throttle import Attempt
     from taskflow_core.users import Credentials, User, UserView
 
 
@@ -79,6 +83,41 @@ class UserRepository(Protocol):
         ...
 
 
+class SessionRepository(Protocol):
+    """The sessions of one unit of work. Users are locked before sessions, where both are."""
+
+    async def load(self, session_id: UUID) -> tuple[Session, datetime] | None:
+        """Return the session, locked until the end of the unit, and the store's time *after* it was locked.
+
+        By id, never by something that a refresh changes: whoever waited would find nothing.
+        """
+        ...
+
+    def open(self, session: Session, *, password_version: int) -> None:
+        """Keep a new session for `commit`.
+
+        That raises `InvalidCredentials` where the account is not active any more, or its password is
+        not the one that was seen: a log-in cannot slip past a new password.
+        """
+        ...
+
+    def save(self, session: Session) -> None:
+        """Keep a loaded session as it is now; written by `commit`."""
+        ...
+
+    def end_all(self, user_id: UUID, end: End, now: datetime, *, but: UUID | None = None) -> None:
+        """End all live sessions of a user, but one; done by `commit`, those opened until then among them."""
+        ...
+
+
+class EventLog(Protocol):
+    """Security events, kept with what they tell of."""
+
+    def add(self, event: SecurityEvent) -> None:
+        """Keep an event; written by `commit`."""
+        ...
+
+
 class Transaction(Protocol):
     """A unit of work: all of it is kept, or nothing."""
 
@@ -92,6 +131,16 @@ class Transaction(Protocol):
         """Its users."""
         ...
 
+    @property
+    def sessions(self) -> SessionRepository:
+        """Its sessions."""
+        ...
+
+    @property
+    def events(self) -> EventLog:
+        """Its security events."""
+        ...
+
     async def commit(self) -> None:
         """Write what was added and saved, and make it last.
 
@@ -100,6 +149,7 @@ class Transaction(Protocol):
 
         Raises:
             EmailTaken: See `UserRepository`.
+            InvalidCredentials: See `SessionRepository.open`.
             UnknownOwner: The owner of a new task does not exist (any more).
             Contention: It lost a race for locks; nothing was changed.
         """
@@ -148,6 +198,48 @@ class UserReads(Protocol):
         """Return a page."""
         ...
 
-    async def credentials(self, email: str) -> Credentials | None:
+    async def credentials(self, email: str, origin: Origin) -> Credentials | None:
         """Return what signing in needs; `email` is as `check_email` returns it."""
+        ...
+
+
+class SessionReads(Protocol):
+    """Questions about sessions and what happened to accounts."""
+
+    async def sessions(self, user_id: UUID) -> tuple[SessionView, ...]:
+        """Return the live sessions of a user, the last used first; the last 100 at most."""
+        ...
+
+    async def events(self, query: EventQuery, now: datetime) -> Page[SecurityEvent]:
+        """Return a page of events."""
+        ...
+
+
+class Identities(Protocol):
+    """Says, for every request anew, who asks."""
+
+    async def __call__(self, claims: TokenClaims) -> Identity | None:
+        """Return what holds of a session at this moment.
+
+        None where it is not live, or not this user's, or its user may not sign in.
+        Asked of the truth after the call began, so whatever was acknowledged before counts. Calls
+        of the same moment may share a question.
+        """
+        ...
+
+
+class LoginAttempts(Protocol):
+    """Counts tries to log in, where nobody but the store can forget them."""
+
+    async def begin(self, subject: str) -> Attempt:
+        """Count a try, unless it has to wait.
+
+        It has to for `throttle.delay_after` the tries before it, by the store's clock.
+        It is counted before the password is looked at, so that any number at once count too.
+        `subject` names an account and perhaps a place; it is kept as a keyed hash.
+        """
+        ...
+
+    async def succeeded(self, subject: str) -> None:
+        """Forget the tries of a subject."""
         ...

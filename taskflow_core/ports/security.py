@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from taskflow_core.users import Role
+    from taskflow_core.sessions import Session
 
 
 class PasswordHasher(Protocol):
@@ -33,6 +33,18 @@ class PasswordHasher(Protocol):
         """
         ...
 
+    def is_outdated(self, hashed: str) -> bool:
+        """Return whether `hashed` was made with other settings than those in force."""
+        ...
+
+
+class CommonPasswords(Protocol):
+    """Knows the passwords that are tried first."""
+
+    def __contains__(self, password: object) -> bool:
+        """Return whether a password is a common one, in whatever letter case."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
@@ -49,10 +61,10 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """What a believed token says."""
+    """What a believed token says: who, in which session. What that one may do is not the token's to say."""
 
     user_id: UUID
-    role: Role
+    session_id: UUID
 
 
 class AccessTokens(Protocol):
@@ -68,4 +80,37 @@ class AccessTokens(Protocol):
         Raises:
             Unauthenticated: It is not ours, was changed, or is expired or not yet valid.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaim:
+    """What a refresh token says, not believed yet."""
+
+    session_id: UUID
+    generation: int
+    mac: bytes
+
+
+class RefreshTokens(Protocol):
+    """Makes refresh tokens of sessions, and knows them again. No token is kept anywhere."""
+
+    def new_seed(self) -> bytes:
+        """Return the randomness of a new session, 32 bytes."""
+        ...
+
+    def of(self, session: Session) -> str:
+        """Return the token of the session's current generation."""
+        ...
+
+    def read(self, token: str) -> RefreshClaim:
+        """Return what a token says.
+
+        Raises:
+            Unauthenticated: It is no refresh token.
+        """
+        ...
+
+    def is_genuine(self, claim: RefreshClaim, seed: bytes) -> bool:
+        """Return whether the token was made here, for the session with this seed; in constant time."""
         ...

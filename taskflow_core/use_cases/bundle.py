@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from taskflow_core.permissions import Actor
+from taskflow_core.sessions import GRACE
+from taskflow_core.use_cases.auth.authenticate import Authenticate
+from taskflow_core.use_cases.auth.change_password import ChangePassword, ResetPassword, SetPassword
 from taskflow_core.use_cases.auth.log_in import LogIn
+from taskflow_core.use_cases.auth.manage_sessions import EndSession, EndSessions, ListSessions
+from taskflow_core.use_cases.auth.read_events import ReadEvents
+from taskflow_core.use_cases.auth.refresh import RefreshSession
 from taskflow_core.use_cases.auth.register import Register
+from taskflow_core.use_cases.auth.signing_in import TokenPairs
 from taskflow_core.use_cases.tasks.batch import ChangeTasks
 from taskflow_core.use_cases.tasks.change import ChangeTask
 from taskflow_core.use_cases.tasks.create import CreateTask
@@ -20,16 +27,28 @@ from taskflow_core.use_cases.users.delete import DeleteUser, PurgeUsers
 from taskflow_core.use_cases.users.find import FindUser, ListUsers
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from uuid import UUID
 
     from taskflow_core.errors import BatchResult
-    from taskflow_core.ports.persistence import TaskReads, Transactions, UserReads
-    from taskflow_core.ports.security import AccessTokens, PasswordHasher
+    from taskflow_core.ports.persistence import (
+        Identities,
+        LoginAttempts,
+        SessionReads,
+        TaskReads,
+        Transactions,
+        UserReads,
+    )
+    from taskflow_core.ports.security import AccessTokens, CommonPasswords, PasswordHasher, RefreshTokens
     from taskflow_core.ports.time import Clock, Ids
     from taskflow_core.queries import HistoryPage, HistoryQuery, Page, TaskQuery, UserQuery
+    from taskflow_core.security_events import EventQuery, SecurityEvent
+    from taskflow_core.sessions import SessionView
     from taskflow_core.tasks import HistoryEntry, TaskStats, TaskView
-    from taskflow_core.use_cases.auth.log_in import LogInAttempt, SignedIn
+    from taskflow_core.use_cases.auth.change_password import PasswordChange, PasswordReset
+    from taskflow_core.use_cases.auth.log_in import LogInAttempt
     from taskflow_core.use_cases.auth.register import Registration
+    from taskflow_core.use_cases.auth.signing_in import SignedIn
     from taskflow_core.use_cases.tasks.batch import Batch
     from taskflow_core.use_cases.tasks.change import TaskChange
     from taskflow_core.use_cases.tasks.create import NewTask
@@ -52,6 +71,14 @@ class UseCases:
 
     register: Callable[[Registration], Coroutine[Any, Any, SignedIn]]
     log_in: Callable[[LogInAttempt], Coroutine[Any, Any, SignedIn]]
+    refresh: Callable[[str], Coroutine[Any, Any, SignedIn]]
+    authenticate: Callable[[str, str | None], Coroutine[Any, Any, Actor]]
+    list_sessions: UseCase[UUID, tuple[SessionView, ...]]
+    end_session: UseCase[UUID, None]
+    end_sessions: UseCase[UUID, None]
+    change_password: UseCase[PasswordChange, None]
+    reset_password: UseCase[PasswordReset, None]
+    read_events: UseCase[EventQuery, Page[SecurityEvent]]
     create_task: UseCase[NewTask, TaskView]
     change_task: UseCase[TaskChange, TaskView]
     delete_task: UseCase[TaskDeletion, None]
@@ -75,16 +102,32 @@ class UseCases:
         transactions: Transactions,
         task_reads: TaskReads,
         user_reads: UserReads,
+        session_reads: SessionReads,
+        identities: Identities,
+        attempts: LoginAttempts,
         passwords: PasswordHasher,
+        common: CommonPasswords,
         tokens: AccessTokens,
+        refresh_tokens: RefreshTokens,
         clock: Clock,
         ids: Ids,
+        refresh_grace: timedelta = GRACE,
     ) -> UseCases:
         """Return the use cases over these ports."""
-        create_user = CreateUser(transactions, passwords, clock, ids)
+        pairs = TokenPairs(tokens, refresh_tokens)
+        create_user = CreateUser(transactions, passwords, common, clock, ids)
+        set_password = SetPassword(transactions, passwords, common, clock, ids)
         return cls(
-            register=Register(create_user, tokens),
-            log_in=LogIn(user_reads, passwords, tokens, clock),
+            register=Register(create_user, pairs),
+            log_in=LogIn(user_reads, attempts, transactions, passwords, pairs, clock, ids),
+            refresh=RefreshSession(transactions, user_reads, pairs, ids, refresh_grace),
+            authenticate=Authenticate(tokens, identities, clock),
+            list_sessions=ListSessions(session_reads),
+            end_session=EndSession(transactions),
+            end_sessions=EndSessions(transactions, clock),
+            change_password=ChangePassword(user_reads, attempts, set_password),
+            reset_password=ResetPassword(user_reads, set_password),
+            read_events=ReadEvents(session_reads, clock),
             create_task=CreateTask(transactions, clock, ids),
             change_task=ChangeTask(transactions, clock, ids),
             delete_task=DeleteTask(transactions, clock, ids),
@@ -95,7 +138,7 @@ class UseCases:
             count_tasks=CountTasks(task_reads, clock),
             read_history=ReadHistory(task_reads),
             create_user=create_user,
-            change_user=ChangeUser(transactions, clock),
+            change_user=ChangeUser(transactions, clock, ids),
             delete_user=DeleteUser(transactions, clock),
             purge_users=PurgeUsers(transactions),
             find_user=FindUser(user_reads),

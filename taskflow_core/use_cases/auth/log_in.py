@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskflow_core.errors import InvalidCredentials
-from taskflow_core.ports.security import TokenClaims
+from taskflow_core.errors import InvalidCredentials, TooManyAttempts
+from taskflow_core.security_events import FAILURES_TOLD, EventType, SecurityEvent
+from taskflow_core.sessions import Origin, Session
 from taskflow_core.users import PASSWORD_MAX, check_email
 
 if TYPE_CHECKING:
-    from taskflow_core.ports.persistence import UserReads
-    from taskflow_core.ports.security import AccessToken, AccessTokens, PasswordHasher
-    from taskflow_core.ports.time import Clock
-    from taskflow_core.users import Credentials, UserView
+    from uuid import UUID
+
+    from taskflow_core.ports.persistence import LoginAttempts, Transactions, UserReads
+    from taskflow_core.ports.security import PasswordHasher
+    from taskflow_core.ports.time import Clock, Ids
+    from taskflow_core.throttle import Attempt
+    from taskflow_core.use_cases.auth.signing_in import SignedIn, TokenPairs
+    from taskflow_core.users import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class LogInAttempt:
 
     email: str
     password: str
+    origin: Origin = field(default_factory=Origin)
 
     def __repr__(self) -> str:
         """Return all but the password."""
@@ -29,41 +35,89 @@ class LogInAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Who signed in, and the token that shows it."""
-
-    user: UserView
-    access_token: AccessToken
-
-
-@dataclass(frozen=True, slots=True)
 class LogIn:
-    """Sign in. Neither the answer nor the work done shows what is wrong, or whether the account exists."""
+    """Open a session.
+
+    Neither the answer nor the work done shows what is wrong, or whether the account exists.
+    """
 
     users: UserReads
+    attempts: LoginAttempts
+    transactions: Transactions
     passwords: PasswordHasher
-    tokens: AccessTokens
+    tokens: TokenPairs
     clock: Clock
+    ids: Ids
 
     async def __call__(self, command: LogInAttempt) -> SignedIn:
-        """Return the account and its token.
+        """Return the account and the tokens of its new session.
 
         Raises:
             InvalidCredentials: They do not open an active account.
+            TooManyAttempts: Too many failed before; the password was not looked at.
             Overloaded: Too many wait for a password hash.
         """
-        found = await self._find(command.email)
+        email = _known_as(command.email)
+        found = await self.users.credentials(email, command.origin)
+        subject = _subject(email, found, command.origin)
+        attempt = await self.attempts.begin(subject)
+        if attempt.wait:
+            raise TooManyAttempts(attempt.wait.total_seconds())
         # No valid password is longer: the rest is cut off so that nobody makes us hash megabytes.
         given = command.password[: PASSWORD_MAX + 1]
         matches = await self.passwords.verify(given, found.password_hash if found else None)
         if found is None or not matches or not found.user.active:
+            if found is not None and attempt.number in FAILURES_TOLD:
+                await self._tell_of_failures(found.user.id, attempt)
             raise InvalidCredentials
-        claims = TokenClaims(found.user.id, found.user.role)
-        return SignedIn(found.user, self.tokens.issue(claims, self.clock()))
+        signed_in = await self._open(found, command, given)
+        await self.attempts.succeeded(subject)
+        return signed_in
 
-    async def _find(self, email: str) -> Credentials | None:
-        try:
-            known_as = check_email(email)
-        except ValueError:
-            return None
-        return await self.users.credentials(known_as)
+    async def _open(self, found: Credentials, command: LogInAttempt, password: str) -> SignedIn:
+        user = found.user
+        rehashed = (
+            await self.passwords.hash(password) if self.passwords.is_outdated(found.password_hash) else None
+        )
+        now = self.clock()
+        seed = self.tokens.refresh.new_seed()
+        session = Session.open(id=self.ids(now), user_id=user.id, seed=seed, origin=command.origin, now=now)
+        async with self.transactions() as transaction:
+            if rehashed is not None:
+                loaded = await transaction.users.load(user.id)
+                if loaded is not None and loaded.password_version == found.password_version:
+                    loaded.password_hash = rehashed
+                    transaction.users.save(loaded)
+            transaction.sessions.open(session, password_version=found.password_version)
+            if found.has_signed_in and not found.known_origin:
+                detail = {"userAgent": command.origin.user_agent or ""}
+                event = SecurityEvent(self.ids(now), EventType.NEW_DEVICE, now, user.id, detail)
+                transaction.events.add(event)
+            await transaction.commit()
+        return self.tokens.of(session, user, now)
+
+    async def _tell_of_failures(self, user_id: UUID, attempt: Attempt) -> None:
+        now = self.clock()
+        detail = {"failures": str(attempt.number)}
+        async with self.transactions() as transaction:
+            transaction.events.add(
+                SecurityEvent(self.ids(now), EventType.LOGIN_FAILURES, now, user_id, detail)
+            )
+            await transaction.commit()
+
+
+def _known_as(email: str) -> str:
+    try:
+        return check_email(email)
+    except ValueError:
+        # No account has it; the same work is done for it as for any other.
+        return "\ufffd"
+
+
+def _subject(email: str, found: Credentials | None, origin: Origin) -> str:
+    """Name what tries are counted for: the account, and apart from it each network it is known to come from.
+
+    So an attacker elsewhere can neither lift the delay nor keep the owner out.
+    """
+    known = found is not None and found.known_network
+    return f"{email} {origin.network}" if known else email

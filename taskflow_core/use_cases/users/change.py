@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from taskflow_core.errors import LastAdmin, NotFound
 from taskflow_core.permissions import Actor, require_change_user
+from taskflow_core.security_events import EventType, SecurityEvent
+from taskflow_core.sessions import End
 from taskflow_core.users import UserChanges, UserView
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from taskflow_core.ports.persistence import Transaction, Transactions
-    from taskflow_core.ports.time import Clock
+    from taskflow_core.ports.time import Clock, Ids
     from taskflow_core.users import User
 
 OWN_FIELDS: Final = frozenset({"name"})
@@ -41,6 +44,7 @@ class ChangeUser:
 
     transactions: Transactions
     clock: Clock
+    ids: Ids
 
     async def __call__(self, command: UserChange, actor: Actor) -> UserView:
         """Return the account as it is now; one that nothing changed keeps its version.
@@ -59,13 +63,30 @@ class ChangeUser:
             guarded = bool(_GUARDED & given.keys())
             user, other_admins = await _load(transaction, command.user_id, guarded=guarded)
             user.require_version(command.version)
-            administered = user.administers
-            if user.change(command.changes, self.clock()):
+            before = UserView.of(user)
+            administered, now = user.administers, self.clock()
+            if user.change(command.changes, now):
                 if administered and not user.administers and not other_admins:
                     raise LastAdmin
                 transaction.users.save(user)
+                self._tell(transaction, before, user, actor, now)
                 await transaction.commit()
         return UserView.of(user)
+
+    def _tell(
+        self, transaction: Transaction, before: UserView, user: User, actor: Actor, now: datetime
+    ) -> None:
+        """Write the events of a change, and end the sessions of somebody who may not sign in any more."""
+        by = str(actor.id) if actor.id else "operator"
+        if user.role is not before.role:
+            detail = {"from": before.role, "to": user.role, "by": by}
+            transaction.events.add(SecurityEvent(self.ids(now), EventType.ROLE_CHANGED, now, user.id, detail))
+        if user.active != before.active:
+            detail = {"active": str(user.active).lower(), "by": by}
+            event = SecurityEvent(self.ids(now), EventType.ACTIVITY_CHANGED, now, user.id, detail)
+            transaction.events.add(event)
+        if before.active and not user.active:
+            transaction.sessions.end_all(user.id, End.DEACTIVATED, now)
 
 
 async def _load(transaction: Transaction, user_id: UUID, *, guarded: bool) -> tuple[User, int]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from taskflow_core.fields import check_fields
 from taskflow_core.permissions import Actor, Permission
-from taskflow_core.users import FIELD_RULES, Role, User, UserView
+from taskflow_core.users import FIELD_RULES, Role, User, UserView, check_new_password
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taskflow_core.ports.persistence import Transactions
-    from taskflow_core.ports.security import PasswordHasher
+    from taskflow_core.ports.security import CommonPasswords, PasswordHasher
     from taskflow_core.ports.time import Clock, Ids
 
 
@@ -36,6 +39,7 @@ class CreateUser:
 
     transactions: Transactions
     passwords: PasswordHasher
+    common: CommonPasswords
     clock: Clock
     ids: Ids
 
@@ -49,20 +53,28 @@ class CreateUser:
             Overloaded: Too many wait for a password hash.
         """
         actor.require(Permission.MANAGE_USERS)
-        return UserView.of(await add_user(self, command))
+        user = await new_user(self, command)
+        async with self.transactions() as transaction:
+            transaction.users.add(user)
+            await transaction.commit()
+        return UserView.of(user)
 
 
-async def add_user(ports: CreateUser, command: NewUser) -> User:
-    """Check, hash (outside of any transaction: it takes long), and keep a new account."""
+async def new_user(ports: CreateUser, command: NewUser) -> User:
+    """Return a new account, checked, its password hashed (outside of any transaction: it takes long)."""
+    rules: dict[str, Callable[[Any], object]] = {
+        **FIELD_RULES,
+        "password": partial(_password_rule, command, ports.common),
+    }
     given = {"email": command.email, "name": command.name, "password": command.password}
-    fields = check_fields(FIELD_RULES, given)
+    fields = check_fields(rules, given)
     hashed = await ports.passwords.hash(fields["password"])
     now = ports.clock()
-    user = User.create(
+    return User.create(
         id=ports.ids(now), email=fields["email"], name=fields["name"], password_hash=hashed,
         role=command.role, active=command.active, now=now,
     )  # fmt: skip
-    async with ports.transactions() as transaction:
-        transaction.users.add(user)
-        await transaction.commit()
-    return user
+
+
+def _password_rule(command: NewUser, common: CommonPasswords, password: str) -> str:
+    return check_new_password(password, email=command.email, name=command.name, common=common)

@@ -1,0 +1,141 @@
+"""Change a password: one's own by the present one, or anybody's where one manages users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from taskflow_core.errors import InvalidCredentials, NotFound, TooManyAttempts, Unauthenticated
+from taskflow_core.fields import check_fields
+from taskflow_core.permissions import Actor, Permission
+from taskflow_core.security_events import EventType, SecurityEvent
+from taskflow_core.sessions import End, Origin
+from taskflow_core.users import PASSWORD_MAX, check_new_password
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_core.ports.persistence import LoginAttempts, Transactions, UserReads
+    from taskflow_core.ports.security import CommonPasswords, PasswordHasher
+    from taskflow_core.ports.time import Clock, Ids
+    from taskflow_core.users import UserView
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChange:
+    """The present password, and the new one."""
+
+    current: str
+    new: str
+
+    def __repr__(self) -> str:
+        """Return neither."""
+        return "PasswordChange()"
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordReset:
+    """Whose password is to become what."""
+
+    user_id: UUID
+    new: str
+
+    def __repr__(self) -> str:
+        """Return all but the password."""
+        return f"PasswordReset(user_id={self.user_id!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    """Set a password, and end the sessions that the old one opened."""
+
+    transactions: Transactions
+    passwords: PasswordHasher
+    common: CommonPasswords
+    clock: Clock
+    ids: Ids
+
+    async def __call__(self, user: UserView, new: str, actor: Actor, *, seen: int | None, field: str) -> None:
+        """Set it.
+
+        Args:
+            user: Whose.
+            new: The new password.
+            actor: Who sets it; the session in which it asks stays.
+            seen: The password's version that was proved to be known; None where that is not asked.
+            field: What the new password is called in a fault.
+        """
+        rule = partial(check_new_password, email=user.email, name=user.name, common=self.common)
+        check_fields({field: rule}, {field: new})
+        hashed = await self.passwords.hash(new)
+        async with self.transactions() as transaction:
+            account = await transaction.users.load(user.id)
+            if account is None:
+                raise NotFound
+            if seen is not None and account.password_version != seen:
+                raise InvalidCredentials
+            now = self.clock()
+            account.set_password(hashed, now)
+            transaction.users.save(account)
+            transaction.sessions.end_all(user.id, End.PASSWORD_CHANGED, now, but=actor.session_id)
+            detail = {"by": str(actor.id) if actor.id else "operator"}
+            event = SecurityEvent(self.ids(now), EventType.PASSWORD_CHANGED, now, user.id, detail)
+            transaction.events.add(event)
+            await transaction.commit()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePassword:
+    """Change one's own password; all other sessions end."""
+
+    users: UserReads
+    attempts: LoginAttempts
+    set_password: SetPassword
+
+    async def __call__(self, command: PasswordChange, actor: Actor) -> None:
+        """Change it.
+
+        Raises:
+            InvalidCredentials: The present password is wrong, or was changed meanwhile.
+            TooManyAttempts: Too many tries were wrong: a stolen session must not be able to guess it.
+            InvalidInput: The new one breaks a rule.
+            Overloaded: Too many wait for a password hash.
+        """
+        user = None if actor.id is None else await self.users.user(actor.id)
+        found = None if user is None else await self.users.credentials(user.email, Origin())
+        if found is None:
+            raise Unauthenticated
+        subject = f"password of {found.user.id}"
+        attempt = await self.attempts.begin(subject)
+        if attempt.wait:
+            raise TooManyAttempts(attempt.wait.total_seconds())
+        current = command.current[: PASSWORD_MAX + 1]
+        if not await self.set_password.passwords.verify(current, found.password_hash):
+            raise InvalidCredentials
+        await self.attempts.succeeded(subject)
+        seen = found.password_version
+        await self.set_password(found.user, command.new, actor, seen=seen, field="new_password")
+
+
+@dataclass(frozen=True, slots=True)
+class ResetPassword:
+    """Set somebody's password without knowing the old one; all the sessions of the account end."""
+
+    users: UserReads
+    set_password: SetPassword
+
+    async def __call__(self, command: PasswordReset, actor: Actor) -> None:
+        """Set it.
+
+        Raises:
+            Forbidden: Without the permission to manage users.
+            NotFound: There is no such account.
+            InvalidInput: The new one breaks a rule.
+            Overloaded: Too many wait for a password hash.
+        """
+        actor.require(Permission.MANAGE_USERS)
+        user = await self.users.user(command.user_id)
+        if user is None:
+            raise NotFound
+        await self.set_password(user, command.new, actor, seen=None, field="password")
