@@ -64,7 +64,9 @@ def conninfo(url: str, **overrides: str) -> str:
         "user": parsed.username,
         "password": parsed.password,
         "dbname": parsed.database,
-        **{name: value if isinstance(value, str) else ",".join(value) for name, value in parsed.query.items()},
+        **{
+            name: value if isinstance(value, str) else ",".join(value) for name, value in parsed.query.items()
+        },
         **overrides,
     }
     return psycopg.conninfo.make_conninfo(**{name: str(part) for name, part in parts.items() if part})

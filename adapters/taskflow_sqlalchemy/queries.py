@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    exists,
     false,
     func,
     lateral,
@@ -33,7 +34,7 @@ from sqlalchemy.dialects.postgresql import array
 from taskflow_core.queries import TaskQuery, TaskSort, UserQuery, UserSort
 from taskflow_core.tasks import OPEN, Priority, Status
 from taskflow_sqlalchemy.statements import compiled
-from taskflow_sqlalchemy.tables import task_history, tasks, users
+from taskflow_sqlalchemy.tables import sessions, task_history, tasks, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -307,8 +308,22 @@ ONE_USER: Final = compiled(
     select(*USER_COLUMNS).where(users.c.id == bindparam("id"), users.c.deleted_at.is_(None))
 )
 
+
+def _same(name: str) -> ColumnElement[bool]:
+    return sessions.c[name].is_not_distinct_from(bindparam(name, type_=Text))
+
+
+def _has_session(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(sessions.c.user_id == users.c.id, *conditions).correlate(users)
+
+
 CREDENTIALS: Final = compiled(
-    select(*USER_COLUMNS, users.c.password_hash).where(
-        users.c.email == bindparam("email"), users.c.deleted_at.is_(None)
-    )
+    select(
+        *USER_COLUMNS,
+        users.c.password_hash,
+        users.c.password_version,
+        _has_session(_same("network"), _same("user_agent")),
+        _has_session(_same("network")),
+        _has_session(),
+    ).where(users.c.email == bindparam("email"), users.c.deleted_at.is_(None))
 )

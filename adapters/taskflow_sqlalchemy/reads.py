@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from taskflow_core.sessions import Origin
+
 _INT_MAX: Final = 2**31 - 1
 
 
@@ -94,10 +96,11 @@ class SqlAlchemyReads:
         key = last.email if query.sort is UserSort.EMAIL else None
         return Page(items, Position(key, last.id, query.after.as_of if query.after else now))
 
-    async def credentials(self, email: str) -> Credentials | None:
+    async def credentials(self, email: str, origin: Origin) -> Credentials | None:
         """Return what signing in needs."""
-        rows = await fetch_all(self._connections, queries.CREDENTIALS, {"email": email})
-        return Credentials(_user(rows[0][:-1]), rows[0][-1]) if rows else None
+        parameters = {"email": email, "network": origin.network, "user_agent": origin.user_agent}
+        rows = await fetch_all(self._connections, queries.CREDENTIALS, parameters)
+        return Credentials(_user(rows[0][:8]), *rows[0][8:]) if rows else None
 
 
 def _task(row: tuple[Any, ...]) -> TaskView:

@@ -91,7 +91,8 @@ WITH x AS MATERIALIZED (
 """For rows that this unit of work holds locked. Long texts travel only where they changed."""
 
 _USER_COLUMNS: Final = (
-    "id, email, name, password_hash, role, active, created_at, updated_at, version, deleted_at"
+    "id, email, name, password_hash, role, active, created_at, updated_at, "
+    "version, deleted_at, password_version"
 )
 
 LOCK_USER: Final = f"""
@@ -106,12 +107,13 @@ WHERE (id = %(id)s OR role = 'admin') AND deleted_at IS NULL ORDER BY id FOR NO 
 ADD_USER: Final = f"""
 INSERT INTO users ({_USER_COLUMNS})
 VALUES (%(id)s, %(email)s, %(name)s, %(password_hash)s, %(role)s, %(active)s,
-        %(created_at)s, %(updated_at)s, %(version)s, %(deleted_at)s)
+        %(created_at)s, %(updated_at)s, %(version)s, %(deleted_at)s, %(password_version)s)
 """  # noqa: S608 put together from constants
 
 SAVE_USER: Final = """
 UPDATE users SET email = %(email)s, name = %(name)s, password_hash = %(password_hash)s, role = %(role)s,
-  active = %(active)s, updated_at = %(updated_at)s, version = %(version)s, deleted_at = %(deleted_at)s
+  active = %(active)s, updated_at = %(updated_at)s, version = %(version)s, deleted_at = %(deleted_at)s,
+  password_version = %(password_version)s
 WHERE id = %(id)s
 """
 
@@ -132,3 +134,90 @@ WITH gone AS (
 )
 DELETE FROM users USING gone WHERE users.id = gone.id
 """
+
+_SESSION_COLUMNS: Final = (
+    "id, user_id, seed, generation, replaced, address, network, user_agent, "
+    "created_at, last_used_at, ended_at, end_reason"
+)
+
+LOCK_SESSION: Final = f"""
+SELECT {_SESSION_COLUMNS} FROM sessions WHERE id = %(id)s FOR NO KEY UPDATE
+"""  # noqa: S608 put together from constants
+
+CLOCK: Final = "SELECT clock_timestamp()"
+"""The store's time now, not when its transaction began: asked after a lock, it is the time after the wait."""
+
+OPEN_SESSION: Final = f"""
+INSERT INTO sessions ({_SESSION_COLUMNS})
+SELECT %(id)s, users.id, %(seed)s, %(generation)s, %(replaced)s, %(address)s, %(network)s, %(user_agent)s,
+       %(created_at)s, %(last_used_at)s, %(ended_at)s, %(end_reason)s
+FROM users WHERE users.id = %(user_id)s AND users.password_version = %(password_version)s
+  AND users.active AND users.deleted_at IS NULL
+FOR SHARE
+"""  # noqa: S608 put together from constants
+"""Waits for a password change under way, and then sees it: no session slips in by the old password."""
+
+SAVE_SESSION: Final = """
+UPDATE sessions SET generation = %(generation)s, replaced = %(replaced)s, last_used_at = %(last_used_at)s,
+  ended_at = %(ended_at)s, end_reason = %(end_reason)s
+WHERE id = %(id)s
+"""
+
+END_SESSIONS: Final = """
+WITH live AS (
+  SELECT id FROM sessions
+  WHERE user_id = %(user_id)s AND ended_at IS NULL AND id IS DISTINCT FROM %(but)s::uuid
+  ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE sessions SET ended_at = %(now)s, end_reason = %(end)s FROM live WHERE sessions.id = live.id
+"""
+
+ADD_EVENT: Final = """
+INSERT INTO security_events (id, user_id, type, at, detail)
+VALUES (%(id)s, %(user_id)s, %(type)s, %(at)s, %(detail)s::jsonb)
+"""
+
+_LIVE_SESSION: Final = """
+sessions.ended_at IS NULL AND sessions.last_used_at > now() - %(idle)s::interval
+  AND sessions.created_at > now() - %(lifetime)s::interval
+"""
+
+IDENTITIES: Final = f"""
+SELECT sessions.id, users.id, users.role, users.data_version
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = ANY(%(ids)s::uuid[]) AND users.active AND users.deleted_at IS NULL AND {_LIVE_SESSION}
+"""  # noqa: S608 put together from constants
+"""Who asks, of all the sessions of one moment."""
+
+SESSIONS_OF_USER: Final = f"""
+SELECT id, created_at, last_used_at, user_agent FROM sessions
+WHERE user_id = %(user_id)s AND {_LIVE_SESSION}
+ORDER BY last_used_at DESC, id DESC LIMIT %(rows)s
+"""  # noqa: S608 put together from constants
+
+EVENTS: Final = """
+SELECT id, type, at, user_id, detail FROM security_events
+WHERE (%(owner)s::uuid IS NULL OR user_id = %(owner)s) AND (%(type)s::text IS NULL OR type = %(type)s)
+  AND (%(after)s::uuid IS NULL OR id < %(after)s)
+ORDER BY id DESC LIMIT %(rows)s
+"""
+
+BEGIN_ATTEMPT: Final = """
+INSERT INTO login_attempts AS tries (subject, number, tried_at) VALUES (%(subject)s, 1, clock_timestamp())
+ON CONFLICT (subject) DO UPDATE
+SET tried_at = clock_timestamp(), number = CASE
+  WHEN tries.tried_at < clock_timestamp() - %(forgotten)s::interval THEN 1
+  ELSE least(tries.number, 1000000) + 1 END
+WHERE tries.tried_at + (%(delays)s::interval[])[least(tries.number, cardinality(%(delays)s::interval[]))]
+  <= clock_timestamp()
+RETURNING number
+"""
+"""Counted under the row's lock, before the password is looked at. No row: it has to wait."""
+
+WAIT_OF_ATTEMPT: Final = """
+SELECT number, tried_at + (%(delays)s::interval[])[least(number, cardinality(%(delays)s::interval[]))]
+  - clock_timestamp()
+FROM login_attempts WHERE subject = %(subject)s
+"""
+
+FORGET_ATTEMPTS: Final = "DELETE FROM login_attempts WHERE subject = %(subject)s"

@@ -7,6 +7,7 @@ index stands beside the query that it is for.
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -44,12 +46,14 @@ users = Table(
     Column("updated_at", _time, nullable=False),
     Column("deleted_at", _time),
     Column("version", Integer, nullable=False),
+    Column("password_version", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("id", name="users_pkey"),
     CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_check"),
     CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_check"),
     CheckConstraint("role IN ('user', 'manager', 'admin')", name="users_role_check"),
     CheckConstraint("deleted_at IS NULL OR NOT active", name="users_deleted_check"),
     CheckConstraint("version >= 1", name="users_version_check"),
+    CheckConstraint("password_version >= 1", name="users_password_version_check"),
     # Signing in, and the rule that an email has one live account.
     Index("users_email_key", "email", unique=True, postgresql_where=text("deleted_at IS NULL")),
     # UserRepository.load_with_admins: all admins, locked in id order.
@@ -119,4 +123,57 @@ task_history = Table(
     CheckConstraint(
         "action IN ('created', 'updated', 'deleted', 'restored')", name="task_history_action_check"
     ),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("seed", LargeBinary, nullable=False),
+    Column("generation", Integer, nullable=False),
+    # When the generations before were replaced, newest first, as far back as the grace.
+    Column("replaced", ARRAY(_time), nullable=False),
+    # Keyed hashes; no address is kept.
+    Column("address", Text),
+    Column("network", Text),
+    Column("user_agent", Text),
+    Column("created_at", _time, nullable=False),
+    Column("last_used_at", _time, nullable=False),
+    Column("ended_at", _time),
+    Column("end_reason", Text),
+    PrimaryKeyConstraint("id", name="sessions_pkey"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="sessions_user_id_fkey", ondelete="CASCADE"),
+    CheckConstraint("generation >= 1", name="sessions_generation_check"),
+    CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="sessions_end_check"),
+    # A user's sessions: to list, to end all, and whether an origin is known.
+    Index("sessions_user_idx", "user_id", text("id DESC")),
+    postgresql_with={"fillfactor": "80"},
+)
+
+security_events = Table(
+    "security_events",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", _time, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    # Everyone's, newest first.
+    PrimaryKeyConstraint("id", name="security_events_pkey"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="security_events_user_id_fkey", ondelete="CASCADE"),
+    # A user's, newest first.
+    Index("security_events_user_idx", "user_id", text("id DESC")),
+)
+
+login_attempts = Table(
+    "login_attempts",
+    metadata,
+    # A keyed hash of an account's email, known or not, and perhaps of a network.
+    Column("subject", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("tried_at", _time, nullable=False),
+    PrimaryKeyConstraint("subject", name="login_attempts_pkey"),
+    CheckConstraint("number >= 1", name="login_attempts_number_check"),
+    postgresql_with={"fillfactor": "80"},
 )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 
-from taskflow_core.errors import UnknownOwner
+from taskflow_core.errors import InvalidCredentials, UnknownOwner
 from taskflow_sqlalchemy.connections import Connections, Driver, JoinedConnections, PooledConnections
 from taskflow_sqlalchemy.errors import raise_translated
+from taskflow_sqlalchemy.session_repository import SqlAlchemyEvents, SqlAlchemySessions
 from taskflow_sqlalchemy.task_repository import SqlAlchemyTasks
 from taskflow_sqlalchemy.user_repository import SqlAlchemyUsers
 
@@ -77,6 +78,8 @@ class SqlAlchemyTransaction:
         self._begun = False
         self.tasks = SqlAlchemyTasks(self)
         self.users = SqlAlchemyUsers(self)
+        self.sessions = SqlAlchemySessions(self)
+        self.events = SqlAlchemyEvents()
 
     async def __aenter__(self) -> SqlAlchemyTransaction:
         """Enter; nothing is sent before the first question."""
@@ -104,22 +107,27 @@ class SqlAlchemyTransaction:
 
     async def commit(self) -> None:
         """Write what was added and saved, and end: accounts first, as everywhere."""
-        users, added, saved = self.users.written(), self.tasks.added(), self.tasks.saved()
-        writes = [*users, *added, *saved]
-        if len(writes) == 1 and not self._begun and self._autocommits:
-            self._require_owners(added, await self._pipeline(writes))
+        # Whether these wrote what they should is known only after their trip.
+        doubtful = [*self.users.written(), *self.sessions.opened(), *self.tasks.added()]
+        certain = [*self.sessions.written(), *self.events.written(), *self.tasks.saved()]
+        if len(doubtful) + len(certain) == 1 and not self._begun and self._autocommits:
+            self._require_written(await self._pipeline([*doubtful, *certain]))
             return
-        if added:
-            # Whether all owners exist is known only after this trip, so COMMIT cannot travel along.
-            self._require_owners(added, await self._inside([*users, *added]))
-            writes = saved
-        if writes or self._begun:
-            await self._inside([*writes, self._end])
+        if self.sessions.opens or self.tasks.adds:
+            # So COMMIT cannot travel along.
+            self._require_written(await self._inside(doubtful))
+            doubtful = []
+        if doubtful or certain or self._begun:
+            await self._inside([*doubtful, *certain, self._end])
             self._begun = False
 
-    def _require_owners(self, added: Sequence[Statement], cursors: Sequence[Cursor]) -> None:
-        if added and cursors[-1].rowcount != self.tasks.adds:
+    def _require_written(self, cursors: Sequence[Cursor]) -> None:
+        if self.tasks.adds and cursors[-1].rowcount != self.tasks.adds:
             raise UnknownOwner
+        before = 1 if self.tasks.adds else 0
+        opened = cursors[len(cursors) - before - self.sessions.opens : len(cursors) - before]
+        if any(cursor.rowcount != 1 for cursor in opened):
+            raise InvalidCredentials
 
     async def _inside(self, statements: Sequence[Statement]) -> list[Cursor]:
         """Run statements inside this unit, which begins with the first; return the cursor of each."""

@@ -59,10 +59,12 @@ class SqlAlchemyUsers:
 
 
 def _user(row: tuple[Any, ...]) -> User:
-    id, email, name, password_hash, role, active, created_at, updated_at, version, deleted_at = row
+    (id, email, name, password_hash, role, active,
+     created_at, updated_at, version, deleted_at, password_version) = row  # fmt: skip
     return User(
         id=id, email=email, name=name, password_hash=password_hash, role=Role(role), active=active,
         created_at=created_at, updated_at=updated_at, version=version, deleted_at=deleted_at,
+        password_version=password_version,
     )  # fmt: skip
 
 
@@ -71,4 +73,5 @@ def _row(user: User) -> dict[str, Any]:
         "id": user.id, "email": user.email, "name": user.name, "password_hash": user.password_hash,
         "role": str(user.role), "active": user.active, "created_at": user.created_at,
         "updated_at": user.updated_at, "version": user.version, "deleted_at": user.deleted_at,
+        "password_version": user.password_version,
     }  # fmt: skip

@@ -1,0 +1,61 @@
+"""Tries to log in, counted in PostgreSQL, where wiping Redis does not forget them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core.throttle import FORGOTTEN_AFTER, LONGEST_DELAY, Attempt, delay_after
+from taskflow_sqlalchemy.connections import Connections, PooledConnections
+from taskflow_sqlalchemy.statements import BEGIN_ATTEMPT, FORGET_ATTEMPTS, WAIT_OF_ATTEMPT
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+def _delays() -> list[timedelta]:
+    """Return the delay after each number of tries, up to the first that is the longest."""
+    delays = [delay_after(1)]
+    while delays[-1] < LONGEST_DELAY:
+        delays.append(delay_after(len(delays) + 1))
+    return delays
+
+
+_DELAYS: Final = _delays()
+
+
+class SqlAlchemyLoginAttempts:
+    """Counts tries (port `LoginAttempts`).
+
+    Args:
+        engine: Where.
+        key: A secret that all instances share; subjects are kept as keyed hashes.
+    """
+
+    def __init__(self, engine: AsyncEngine, key: bytes) -> None:
+        self._connections: Connections = PooledConnections(engine)
+        self._key = key
+
+    async def begin(self, subject: str) -> Attempt:
+        """Count a try, unless it has to wait."""
+        parameters = {
+            "subject": self._hashed(subject), "delays": _DELAYS, "forgotten": FORGOTTEN_AFTER,
+        }  # fmt: skip
+        async with self._connections() as driver:
+            row = await (await driver.execute(BEGIN_ATTEMPT, parameters, binary=True)).fetchone()
+            if row is not None:
+                return Attempt(row[0], timedelta())
+            row = await (await driver.execute(WAIT_OF_ATTEMPT, parameters, binary=True)).fetchone()
+        number, wait = row or (1, timedelta())
+        # Less than a moment is left, or the count was forgotten between the two: a moment it is.
+        return Attempt(number, max(wait, timedelta(milliseconds=1)))
+
+    async def succeeded(self, subject: str) -> None:
+        """Forget the tries of a subject."""
+        async with self._connections() as driver:
+            await driver.execute(FORGET_ATTEMPTS, {"subject": self._hashed(subject)})
+
+    def _hashed(self, subject: str) -> str:
+        return hmac.new(self._key, subject.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
