@@ -75,15 +75,16 @@ def gcra(limit: Limit, arrival: float | None, now: float, cost: int) -> tuple[De
         limit: The rate.
         arrival: The theoretical arrival time kept from before, in seconds; None at the first.
         now: Seconds by the same clock.
-        cost: How many requests this one counts for. One that costs more than the burst passes when
-            the burst is whole, and is paid off after it: it could never pass otherwise.
+        cost: How many requests this one counts for. One that costs more than the burst counts for the
+            whole burst: it could never pass otherwise.
     """
     interval, burst = limit.rate.interval, float(limit.rate.seconds)
+    charge = min(cost * interval, burst)
     # Never further ahead than a whole burst, whatever clock wrote it.
     before = min(max(arrival or now, now), now + burst)
-    allowed_at = before + min(cost * interval, burst) - burst
+    allowed_at = before + charge - burst
     allowed = allowed_at <= now + 1e-9
-    after = before + cost * interval if allowed else before
+    after = before + charge if allowed else before
     ahead = after - now
     remaining = max(0, math.floor((burst - ahead) / interval + 1e-9))
     return Decision(allowed, limit, remaining, max(ahead, 0.0), max(allowed_at - now, 0.0)), after

@@ -57,12 +57,17 @@ class Origin:
     Attributes:
         address: A keyed hash of the address; None where there is none (the CLI).
         network: A keyed hash of the network that the address is in.
-        user_agent: What the client calls itself.
+        user_agent: What the client calls itself; its first 300 characters are kept.
     """
 
     address: str | None = None
     network: str | None = None
     user_agent: str | None = None
+
+    def __post_init__(self) -> None:
+        """Cut off what is not kept, so that what is compared is what was stored."""
+        if self.user_agent is not None:
+            object.__setattr__(self, "user_agent", self.user_agent[:USER_AGENT_MAX])
 
 
 @dataclass(slots=True, kw_only=True)

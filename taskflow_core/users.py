@@ -88,9 +88,8 @@ def check_new_password(password: str, *, email: str, name: str, common: Containe
         ValueError: It may not.
     """
     check_password(password)
-    folded = password.casefold()
-    own = {email.casefold(), email.partition("@")[0].casefold(), name.strip().casefold()}
-    if folded in own:
+    own = (email, email.partition("@")[0], name)
+    if _folded(password.strip()) in {_folded(text.strip()) for text in own}:
         raise ValueError("must not be your name or email")
     if password in common:
         raise ValueError("is one of the passwords that are tried first; choose another")

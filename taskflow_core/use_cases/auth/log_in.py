@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskflow_core.errors import InvalidCredentials, TooManyAttempts
+from taskflow_core.errors import InvalidCredentials, Overloaded, TooManyAttempts
 from taskflow_core.security_events import FAILURES_TOLD, EventType, SecurityEvent
 from taskflow_core.sessions import Origin, Session
 from taskflow_core.users import PASSWORD_MAX, check_email
@@ -76,9 +76,7 @@ class LogIn:
 
     async def _open(self, found: Credentials, command: LogInAttempt, password: str) -> SignedIn:
         user = found.user
-        rehashed = (
-            await self.passwords.hash(password) if self.passwords.is_outdated(found.password_hash) else None
-        )
+        rehashed = await self._rehashed(found, password)
         now = self.clock()
         seed = self.tokens.refresh.new_seed()
         session = Session.open(id=self.ids(now), user_id=user.id, seed=seed, origin=command.origin, now=now)
@@ -95,6 +93,16 @@ class LogIn:
                 transaction.events.add(event)
             await transaction.commit()
         return self.tokens.of(session, user, now)
+
+    async def _rehashed(self, found: Credentials, password: str) -> str | None:
+        """Return a hash by the settings in force, where there is need of one and time for it."""
+        if not self.passwords.is_outdated(found.password_hash):
+            return None
+        try:
+            return await self.passwords.hash(password)
+        except Overloaded:
+            # Who proved to be the owner is not sent away for the sake of a better hash: next time.
+            return None
 
     async def _tell_of_failures(self, user_id: UUID, attempt: Attempt) -> None:
         now = self.clock()
