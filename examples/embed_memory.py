@@ -6,7 +6,18 @@ Run it: python examples/embed_memory.py
 import asyncio
 
 from taskflow_core import Actor, CreateTask, ListTasks, NewTask, NewUser, TaskQuery, UseCases
-from taskflow_memory import MemoryPasswords, MemoryReads, MemoryStore, MemoryTokens, MemoryTransactions
+from taskflow_memory import (
+    MemoryCommonPasswords,
+    MemoryIdentities,
+    MemoryLoginAttempts,
+    MemoryPasswords,
+    MemoryReads,
+    MemoryRefreshTokens,
+    MemorySessionReads,
+    MemoryStore,
+    MemoryTokens,
+    MemoryTransactions,
+)
 from taskflow_system import SystemClock, Uuid7
 
 
@@ -16,7 +27,9 @@ async def main() -> None:
     transactions, reads = MemoryTransactions(store), MemoryReads(store)
     everything = UseCases.over(
         transactions=transactions, task_reads=reads, user_reads=reads,
-        passwords=MemoryPasswords(), tokens=MemoryTokens(), clock=clock, ids=ids,
+        session_reads=MemorySessionReads(store), identities=MemoryIdentities(store),
+        attempts=MemoryLoginAttempts(store), passwords=MemoryPasswords(), common=MemoryCommonPasswords(),
+        tokens=MemoryTokens(), refresh_tokens=MemoryRefreshTokens(), clock=clock, ids=ids,
     )  # fmt: skip
     new = NewUser(email="ada@example.com", name="Ada", password="as long as eight")  # noqa: S106 an example
     ada = await everything.create_user(new, Actor.operator())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from taskflow_core import HistoryEntry, HistoryQuery, Task, TaskQuery, User, UserQuery
+    from taskflow_core import HistoryEntry, HistoryQuery, Origin, Task, TaskQuery, User, UserQuery
     from taskflow_memory.store import MemoryStore
 
 SortKey: TypeAlias = "datetime | int | str | None"
@@ -88,10 +88,17 @@ class MemoryReads:
         rows, after = _page(matching, _USER_KEYS[query.sort], query, as_of)
         return Page(tuple(UserView.of(user) for user in rows), after)
 
-    async def credentials(self, email: str) -> Credentials | None:
+    async def credentials(self, email: str, origin: Origin) -> Credentials | None:
         """Return what signing in needs."""
-        found = (user for user in self.store.live_users() if user.email == email)
-        return next((Credentials(UserView.of(user), user.password_hash) for user in found), None)
+        user = next((user for user in self.store.live_users() if user.email == email), None)
+        if user is None:
+            return None
+        origins = [session.origin for session in self.store.sessions_of(user.id)]
+        here = [known.user_agent for known in origins if known.network == origin.network]
+        return Credentials(
+            UserView.of(user), user.password_hash, user.password_version,
+            known_origin=origin.user_agent in here, known_network=bool(here), has_signed_in=bool(origins),
+        )  # fmt: skip
 
     def _live_task(self, task_id: UUID, owner: UUID | None) -> Task | None:
         task = self.store.tasks.get(task_id)

@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from taskflow_core import HistoryEntry, Task, User
+    from taskflow_core import End, HistoryEntry, SecurityEvent, Session, Task, User
+
+
+def system_time() -> datetime:
+    """Return the machine's time in UTC."""
+    return datetime.now(UTC)
 
 
 @dataclass(slots=True)
 class MemoryStore:
-    """Users, tasks and their history, in this process and for one event loop.
+    """Users, tasks, sessions and what happened to them, in this process and for one event loop.
 
     Attributes:
+        clock: The store's own time, as a database server has one; what lives and expires goes by it.
         history: By task, oldest first.
         data_versions: By owner; see `data_version`.
+        attempts: Tries to log in by subject: how many in a row, and when the last was.
         lock: Held by the one unit of work that is open.
     """
 
+    clock: Callable[[], datetime] = system_time
     users: dict[UUID, User] = field(default_factory=dict)
     tasks: dict[UUID, Task] = field(default_factory=dict)
     history: dict[UUID, list[HistoryEntry]] = field(default_factory=dict)
     data_versions: dict[UUID, int] = field(default_factory=dict)
+    sessions: dict[UUID, Session] = field(default_factory=dict)
+    events: dict[UUID, SecurityEvent] = field(default_factory=dict)
+    attempts: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def data_version(self, owner: UUID) -> int:
@@ -42,6 +54,10 @@ class MemoryStore:
         """Return the stored accounts themselves, those marked as deleted aside."""
         return [user for user in self.users.values() if user.deleted_at is None]
 
+    def sessions_of(self, user_id: UUID) -> list[Session]:
+        """Return the stored sessions themselves, those that are over too."""
+        return [session for session in self.sessions.values() if session.user_id == user_id]
+
     def put_task(self, task: Task, entry: HistoryEntry) -> None:
         """Keep copies of both, and move the versions of whoever's data that changes."""
         before = self.tasks.get(task.id)
@@ -54,6 +70,20 @@ class MemoryStore:
         """Keep a copy."""
         self.users[user.id] = replace(user)
 
+    def put_session(self, session: Session) -> None:
+        """Keep a copy."""
+        self.sessions[session.id] = replace(session)
+
+    def end_sessions(self, user_id: UUID, end: End, now: datetime, but: UUID | None) -> None:
+        """End what of a user's sessions has not ended, but one."""
+        for session in self.sessions_of(user_id):
+            if session.id != but:
+                session.finish(end, now)
+
+    def put_event(self, event: SecurityEvent) -> None:
+        """Keep a copy."""
+        self.events[event.id] = replace(event, detail=dict(event.detail))
+
     def remove(self, tasks: Sequence[UUID], users: Sequence[UUID]) -> None:
         """Forget these for good, with all that belongs to them."""
         for task_id in tasks:
@@ -62,6 +92,9 @@ class MemoryStore:
         for user_id in users:
             del self.users[user_id]
             self.data_versions.pop(user_id, None)
+        gone = set(users)
+        self.sessions = {id: session for id, session in self.sessions.items() if session.user_id not in gone}
+        self.events = {id: event for id, event in self.events.items() if event.user_id not in gone}
 
 
 def copied(entry: HistoryEntry) -> HistoryEntry:

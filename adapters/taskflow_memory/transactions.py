@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskflow_core import EmailTaken, UnknownOwner
+from taskflow_core import EmailTaken, InvalidCredentials, NotFound, UnknownOwner
+from taskflow_memory.sessions import MemoryEventLog, MemorySessionRepository
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -37,20 +38,29 @@ class MemoryTransaction:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self.tasks = MemoryTaskRepository(store)
-        self.users = MemoryUserRepository(store)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.tasks = MemoryTaskRepository(self._store)
+        self.users = MemoryUserRepository(self._store)
+        self.sessions = MemorySessionRepository(self._store)
+        self.events = MemoryEventLog()
 
     async def commit(self) -> None:
         """Write all of it, after everything that could refuse it was asked."""
         self._refuse_taken_emails()
         self._refuse_unknown_owners()
+        self._refuse_credentials()
+        self._refuse_events_of_nobody()
         for user in self.users.written.values():
             self._store.put_user(user)
+        self.sessions.write()
         for task, entry in self.tasks.written:
             self._store.put_task(task, entry)
+        for event in self.events.written:
+            self._store.put_event(event)
         self._store.remove(self.users.purged_tasks, self.users.purged_users)
-        self.tasks = MemoryTaskRepository(self._store)
-        self.users = MemoryUserRepository(self._store)
+        self._begin()
 
     def _refuse_taken_emails(self) -> None:
         written = self.users.written
@@ -61,9 +71,24 @@ class MemoryTransaction:
 
     def _refuse_unknown_owners(self) -> None:
         for owner in {task.user_id for task in self.tasks.added}:
-            user = self.users.written.get(owner) or self._store.live_user(owner)
-            if user is None or user.deleted_at is not None:
+            if self._live_user(owner) is None:
                 raise UnknownOwner
+
+    def _refuse_credentials(self) -> None:
+        for session, password_version in self.sessions.opened:
+            user = self._live_user(session.user_id)
+            if user is None or not user.active or user.password_version != password_version:
+                raise InvalidCredentials
+
+    def _refuse_events_of_nobody(self) -> None:
+        known = self._store.users.keys() | self.users.written.keys()
+        if any(event.user_id not in known for event in self.events.written):
+            raise NotFound
+
+    def _live_user(self, user_id: UUID) -> User | None:
+        """Return the account as it is to be after this unit, unless it is marked as deleted."""
+        user = self.users.written.get(user_id) or self._store.live_user(user_id)
+        return None if user is None or user.deleted_at is not None else user
 
 
 @dataclass(slots=True)

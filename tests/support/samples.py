@@ -10,16 +10,32 @@ from uuid import UUID
 from taskflow_core import (
     Action,
     Actor,
+    EventType,
     FieldChange,
     HistoryEntry,
+    Origin,
     Priority,
     Role,
+    SecurityEvent,
+    Session,
     Status,
     Task,
     UseCases,
     User,
 )
-from taskflow_memory import MemoryPasswords, MemoryReads, MemoryStore, MemoryTokens, MemoryTransactions
+from taskflow_core.sessions import GRACE
+from taskflow_memory import (
+    MemoryCommonPasswords,
+    MemoryIdentities,
+    MemoryLoginAttempts,
+    MemoryPasswords,
+    MemoryReads,
+    MemoryRefreshTokens,
+    MemorySessionReads,
+    MemoryStore,
+    MemoryTokens,
+    MemoryTransactions,
+)
 from taskflow_system import Uuid7
 
 NOW = datetime(2026, 11, 3, 9, 30, 15, 123_000, tzinfo=UTC)
@@ -83,6 +99,29 @@ def entry_of(task: Task, **given: Any) -> HistoryEntry:
     return HistoryEntry(**fields | given)
 
 
+def new_session(user_id: UUID, **given: Any) -> Session:
+    fields: dict[str, Any] = {
+        "id": new_id(given.get("created_at")),
+        "user_id": user_id,
+        "seed": b"seed" * 8,
+        "origin": Origin(),
+        "created_at": NOW,
+        "last_used_at": given.get("created_at", NOW),
+    }
+    return Session(**fields | given)
+
+
+def new_event(user_id: UUID, **given: Any) -> SecurityEvent:
+    fields: dict[str, Any] = {
+        "id": new_id(given.get("at")),
+        "type": EventType.NEW_DEVICE,
+        "at": NOW,
+        "user_id": user_id,
+        "detail": {},
+    }
+    return SecurityEvent(**fields | given)
+
+
 @dataclass
 class SettableClock:
     """A clock that stands until it is moved."""
@@ -102,21 +141,31 @@ class World:
     """TaskFlow in memory, with its time in the test's hand."""
 
     clock: SettableClock = field(default_factory=SettableClock)
-    store: MemoryStore = field(default_factory=MemoryStore)
+    refresh_grace: timedelta = GRACE
 
     def __post_init__(self) -> None:
+        self.store = MemoryStore(self.clock)
         self.reads = MemoryReads(self.store)
+        self.session_reads = MemorySessionReads(self.store)
         self.transactions = MemoryTransactions(self.store)
+        self.attempts = MemoryLoginAttempts(self.store)
         self.passwords = MemoryPasswords()
         self.tokens = MemoryTokens()
+        self.refresh_tokens = MemoryRefreshTokens()
         self.use_cases = UseCases.over(
             transactions=self.transactions,
             task_reads=self.reads,
             user_reads=self.reads,
+            session_reads=self.session_reads,
+            identities=MemoryIdentities(self.store),
+            attempts=self.attempts,
             passwords=self.passwords,
+            common=MemoryCommonPasswords(),
             tokens=self.tokens,
+            refresh_tokens=self.refresh_tokens,
             clock=self.clock,
             ids=Uuid7(),
+            refresh_grace=self.refresh_grace,
         )
 
     def add_user(self, role: Role = Role.USER, **given: Any) -> User:
@@ -129,9 +178,18 @@ class World:
         self.store.put_task(task, entry_of(task))
         return task
 
+    def add_session(self, user_id: UUID, **given: Any) -> Session:
+        session = new_session(user_id, **given)
+        self.store.put_session(session)
+        return session
+
+    def events(self) -> list[SecurityEvent]:
+        """All that happened, oldest first."""
+        return sorted(self.store.events.values(), key=lambda event: event.id)
+
     def history(self, task_id: UUID) -> list[HistoryEntry]:
         return self.store.history[task_id]
 
 
-def actor(user: User, request_id: str | None = None) -> Actor:
-    return Actor.of(user.id, user.role, request_id)
+def actor(user: User, request_id: str | None = None, session_id: UUID | None = None) -> Actor:
+    return Actor.of(user.id, user.role, request_id, session_id)
