@@ -134,5 +134,5 @@ def test_migrations_as_sql_make_the_same_tables(fresh_database_url: str) -> None
     with psycopg.connect(fresh_database_url, autocommit=True) as connection:
         connection.execute(migration_sql())
         made = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
-    assert made == (4,)
+    assert made == (7,)
     assert asyncio.run(migrate(fresh_database_url)).before == head_revision()
