@@ -14,7 +14,6 @@ def run(name: str, *arguments: str) -> str:
     return done.stdout
 
 
-
 def test_inside_a_hosts_transaction(fresh_database_url: str) -> None:
     printed = run("embed_sqlalchemy.py", fresh_database_url)
     assert "tasks: ['Pack a telescope'] orders: ['a telescope']" in printed
