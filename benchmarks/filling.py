@@ -53,6 +53,7 @@ class Plan:
         run_length: Rows of one owner beside each other, on average; 1 is the worst case.
         now: Until when they were made.
         password_hash: Of every account.
+        deleted: The share of tasks that are.
     """
 
     tasks: int
@@ -61,6 +62,7 @@ class Plan:
     run_length: int = 50
     now: datetime
     password_hash: str = "!"
+    deleted: float = 0.01
     seed: int = 1
 
 
@@ -165,7 +167,7 @@ def _chunks(
 ) -> Iterator[tuple[str, str]]:
     begin, step = plan.now - PERIOD, PERIOD / plan.tasks
     names = [str(owner) for owner in owners]
-    others, of_big = _Rows(plan.now, draw), _Rows(plan.now, random.Random(plan.seed))
+    others, of_big = _Rows(plan, draw), _Rows(plan, random.Random(plan.seed))
     tasks: list[str] = []
     history: list[str] = []
     row = bigs = 0
@@ -189,9 +191,10 @@ def _chunks(
 class _Rows:
     """Makes rows. Texts are drawn from a few thousand, since making each would take most of the time."""
 
-    def __init__(self, now: datetime, draw: random.Random) -> None:
+    def __init__(self, plan: Plan, draw: random.Random) -> None:
         self.draw = draw
-        self._now = now
+        self._now = plan.now
+        self._deleted = plan.deleted
         self._random = draw.random
         self._bits = draw.getrandbits
         self._titles = [" ".join(draw.choices(_WORDS, k=5)) for _ in range(4096)]
@@ -211,7 +214,7 @@ class _Rows:
         updated = at
         if completed or random() < 0.5:
             updated = (created + age * random() ** 4).isoformat()
-        deleted = random() < 0.01
+        deleted = random() < self._deleted
         due = (created + timedelta(minutes=bits(16))).isoformat() if random() < 0.6 else _NULL
         priority = "012"[bisect(_PRIORITIES, random())]
         task = (

@@ -12,17 +12,13 @@ def describe() -> str:
     """Return one line about this machine and what else it has to do right now."""
     load = os.getloadavg()[0]
     return (
-        f"{os.cpu_count()} cores ({_cpu()}), {_memory_bytes() / 2**30:.0f} GB, Linux {platform.release()}, "
+        f"{os.cpu_count()} cores ({_cpu()}), {memory_bytes() / 2**30:.0f} GB, Linux {platform.release()}, "
         f"Python {platform.python_version()}; load before the run {load:.1f}"
     )
 
 
 def memory_bytes() -> int:
     """Return the size of this machine's memory."""
-    return _memory_bytes()
-
-
-def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -37,13 +33,22 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time, user and system, that a process has used."""
+    """Return the CPU time, user and system, that a process and its ended children have used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return sum(map(int, fields[11:15])) / _TICKS
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and those that it started, and they."""
+    found = [pid]
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in path.read_text(encoding="utf-8").split():
+            found += family(int(child))
+    return found
 
 
 def peak_memory_mb(pid: int) -> float:
-    """Return the most resident memory that a process has had since it started, or since `forget_peak`."""
+    """Return the most resident memory that a process has had since it started."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024

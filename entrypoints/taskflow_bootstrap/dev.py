@@ -15,14 +15,16 @@ from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from taskflow_bootstrap.demo import Seeded, is_empty, seed
 from taskflow_bootstrap.dev_servers import Servers, data_directory, signing_secret
 from taskflow_bootstrap.listening import bind, url_of
 from taskflow_bootstrap.settings import Settings
+
+if TYPE_CHECKING:
+    from taskflow_bootstrap.demo import Seeded
 
 DRAIN_SECONDS: Final = 2
 _WATCH_SECONDS: Final = 0.5
@@ -124,6 +126,7 @@ class _Dev:
 
     async def _prepare(self) -> list[Seeded]:
         from taskflow_bootstrap.container import Container, close  # noqa: PLC0415 - as above
+        from taskflow_bootstrap.demo import is_empty, seed  # noqa: PLC0415 - as above
         from taskflow_bootstrap.migrations import migrate  # noqa: PLC0415 - as above
 
         await migrate(self.settings, wait=10.0, tell=self.tell)

@@ -45,7 +45,8 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
 def reserve(host: str, port: int) -> socket.socket:
     """Return a socket that keeps the port for sockets bound to it as `shared`, and takes no connections.
 
-    Alone, `shared` would let a second TaskFlow of the same user share the port unnoticed.
+    Alone, `shared` would let a second TaskFlow of the same user share the port unnoticed. This one sees
+    sockets that listen; of two groups that start in the same moment it may not see the other.
 
     Raises:
         InUse: The port is somebody else's.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -14,6 +15,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 _PIPED_WIDTH: Final = 240
 """Columns where the output is no terminal: wide enough that no id is cut."""
@@ -100,3 +102,16 @@ def cell(value: object) -> str:
 def printable(text: str) -> str:
     """Return text that cannot steer a terminal: what somebody typed may hold its escape sequences."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+@contextlib.contextmanager
+def progress_bar(what: str, total: int | None) -> Iterator[Progress | None]:
+    """Show how far it is, to people alone."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console(to_stderr=True), transient=True) as progress:
+        progress.add_task(what, total=total)
+        yield progress

@@ -9,9 +9,10 @@ from uuid import UUID
 import click
 
 from taskflow_cli import options
+from taskflow_cli.exporting import export_tasks
+from taskflow_cli.importing import import_tasks
 from taskflow_cli.listing import Listing, filters, history_lines, query_of
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.transfer import export_tasks, import_tasks
 from taskflow_core import (
     UNSET,
     Batch,

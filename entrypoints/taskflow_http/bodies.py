@@ -54,11 +54,13 @@ class Body(Generic[T]):
     def decode(self, body: bytes) -> T:
         """Return what the bytes say; see `read`."""
         try:
-            return self._decoder.decode(body)
-        except msgspec.ValidationError:
-            return examine(self.model, _parsed(body))
+            try:
+                return self._decoder.decode(body)
+            except msgspec.ValidationError:
+                document = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(body) from error
+        return examine(self.model, document)
 
     def _check_type(self, call: Call) -> None:
         given = call.header(b"content-type")
@@ -72,13 +74,6 @@ class Body(Generic[T]):
         media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
         utf8 = all(parameter in ("charset=utf-8", 'charset="utf-8"') for parameter in parameters)
         return media_type in self.media_types and utf8
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(body) from error
 
 
 def _malformed(body: bytes) -> MalformedRequest:

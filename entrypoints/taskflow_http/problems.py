@@ -9,7 +9,6 @@ from msgspec import UNSET
 from taskflow_core import (
     BatchFailed,
     BatchResult,
-    InvalidCredentials,
     InvalidInput,
     Unauthenticated,
     Unavailable,
@@ -81,8 +80,7 @@ def _entry(path: tuple[str | int, ...], detail: str, *, in_query: bool) -> Fault
 def _headers(error: TaskFlowError, call: Call) -> Headers:
     if isinstance(error, Unauthenticated):
         # RFC 6750 section 3.1: no error code where no token was given.
-        refused = call.token_given and not isinstance(error, InvalidCredentials)
-        return [(b"www-authenticate", CHALLENGE_INVALID if refused else CHALLENGE)]
+        return [(b"www-authenticate", CHALLENGE_INVALID if call.token_given else CHALLENGE)]
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", ", ".join(error.allowed).encode("ascii"))]
     if isinstance(error, Unavailable):

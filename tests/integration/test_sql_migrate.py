@@ -10,7 +10,7 @@ import pytest
 
 from taskflow_embedded import PostgresServer
 from taskflow_sqlalchemy import MigrationError, inspect, migrate, migration_sql
-from taskflow_sqlalchemy.migrate import MIGRATOR_LOCK
+from taskflow_sqlalchemy.migrating import MIGRATOR_LOCK
 from taskflow_sqlalchemy.revisions import head_revision
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from support.cli import Cli
 from support.samples import NOW, World, new_id
-from taskflow_cli.transfer import CHUNK_LINES, LINE_BYTES_MAX
+from taskflow_cli.importing import CHUNK_LINES, LINE_BYTES_MAX
 from taskflow_core import Contention, NewTask, Priority, Status, Unavailable
 
 FAULTY = [

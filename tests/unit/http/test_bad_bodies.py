@@ -271,7 +271,7 @@ async def test_nonsense_gets_a_short_answer(world: World) -> None:
 
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) == 100
-    assert len(answer.content) < 50_000
+    assert all(len(error["pointer"]) < 110 for error in answer.json()["errors"])
 
 
 async def test_integral_numbers_count_as_whole(world: World) -> None:

@@ -120,6 +120,9 @@ async def test_head_is_get_without_the_body(world: World) -> None:
     assert {name: value for name, value in head.headers.items() if name != "x-request-id"} == same
     assert int(head.headers["content-length"]) == len(got.content)
     assert (await world.send(None, "HEAD", path)).status_code == 401
+    # httpx drops a body that should not be there; this is what is sent.
+    _, body = await raw(world, [], method="HEAD", path=path)
+    assert body["body"] == b""
 
 
 async def test_answers_may_not_be_kept_by_others(world: World) -> None:
@@ -149,13 +152,15 @@ async def sleep_long(*_: object) -> None:
     await asyncio.sleep(60)
 
 
-@pytest.mark.parametrize(("method", "in_doubt"), [("GET", False), ("DELETE", True)])
+@pytest.mark.parametrize(("method", "in_doubt"), [("GET", False), ("DELETE", True), ("PATCH", True)])
 async def test_the_deadline(world: World, method: str, *, in_doubt: bool) -> None:
-    app = world.app(find_task=sleep_long, delete_task=sleep_long, options=HttpOptions(request_timeout=0.05))
+    slow: dict[str, Any] = {"find_task": sleep_long, "delete_task": sleep_long, "change_task": sleep_long}
+    app = world.app(**slow, options=HttpOptions(request_timeout=0.05))
     id = await world.task("user")
+    body: dict[str, str] | None = {} if method == "PATCH" else None
 
     async with client_of(app) as client:
-        answer = await client.request(method, f"/tasks/{id}", headers=world.headers("user"))
+        answer = await client.request(method, f"/tasks/{id}", headers=world.headers("user"), json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "deadline_exceeded")
     assert answer.headers["retry-after"] == "1"

@@ -8,7 +8,8 @@ import pytest
 
 import taskflow_http.app  # noqa: F401 - so that every error class is there
 from support.http_world import World, client_of
-from taskflow_core import Contention, Overloaded, TaskFlowError, Unavailable
+from taskflow_core import Contention, Overloaded, Role, TaskFlowError, Unavailable
+from taskflow_core.ports.security import TokenClaims
 from taskflow_http.errors import STATUSES
 
 PROBLEM = {"type", "title", "status", "detail", "code", "requestId"}
@@ -100,6 +101,25 @@ async def test_who_is_not_known(world: World, authorization: str | None, challen
     told = answer.headers["www-authenticate"]
     assert challenge in told
     assert ("error=" in told) == ("error=" in challenge)
+
+
+async def test_what_cannot_be_a_token_is_not_even_looked_at(world: World) -> None:
+    seen: list[str] = []
+
+    def check(token: str, _: object) -> object:
+        seen.append(token)
+        return TokenClaims(world.people["user"].id, Role.USER)
+
+    world.tokens.check = check  # type: ignore[assignment,method-assign]
+    async with client_of(world.app()) as client:
+        for token in ("a b", "a,b", "é", "x" * 5000, "=", '"a"'):
+            headers = {"Authorization": f"Bearer {token}".encode("latin-1")}
+            assert (await client.get("/tasks", headers=headers)).status_code == 401  # type: ignore[arg-type]
+        assert (
+            await client.get("/tasks", headers={"Authorization": "Bearer  a._~+/-Z9== "})
+        ).status_code == 200
+
+    assert seen == ["a._~+/-Z9=="]
 
 
 async def test_an_expired_token_is_refused(world: World) -> None:

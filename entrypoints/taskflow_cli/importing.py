@@ -1,20 +1,17 @@
-"""`taskflow tasks import` and `export`: JSON Lines, one task a line, in constant memory.
+"""`taskflow tasks import`: JSON Lines, one task a line, in constant memory.
 
-What comes out goes in again: title, description, status, priority, due date and owner are kept. Ids,
+What an export wrote goes in again: title, description, status, priority, due date and owner are kept. Ids,
 versions, times and history are not: an imported task is a new one, and one that is completed was
 completed now.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 from uuid import UUID
 
 import click
@@ -23,8 +20,7 @@ import msgspec
 from taskflow_bootstrap.retried import Retried
 from taskflow_cli import options
 from taskflow_cli.errors import INCOMPLETE, faults_of
-from taskflow_cli.listing import Listing, filters, query_of
-from taskflow_cli.output import console, printable
+from taskflow_cli.output import printable, progress_bar
 from taskflow_cli.session import Session, with_session
 from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
 from taskflow_http import schemas
@@ -58,7 +54,7 @@ async def import_tasks(session: Session, source: IO[bytes], owner: str | None, f
     """
     owner_id = None if owner is None else await session.user_id(owner)
     run = _Import(session, owner_id, next_line=from_line)
-    with options.interruptible(), _progress("Importing", _size(source)) as progress:
+    with options.interruptible(), progress_bar("Importing", _size(source)) as progress:
         try:
             for chunk in _chunks(_lines(source, from_line, progress)):
                 await run.keep(chunk)
@@ -188,63 +184,6 @@ def _lines(source: IO[bytes], first: int, progress: Progress | None) -> Iterator
             progress.advance(progress.task_ids[0], size)
         if number >= first and (whole is None or whole.strip()):
             yield number, whole
-
-
-@click.command("export")
-@click.argument("target", default="-", metavar="[FILE|-]")
-@filters("createdAt")
-@with_session
-async def export_tasks(session: Session, target: str, **chosen: Any) -> None:
-    """Write tasks as JSON Lines, one a line as the API shows it, oldest first.
-
-    To have them elsewhere: taskflow tasks export - | taskflow tasks import --owner EMAIL -
-    """
-    listing = Listing(session.do.list_tasks, session.actor, None)
-    items = listing.items(await query_of(session, chosen))
-    if target == "-":
-        count = await _write(sys.stdout.buffer, items, None)
-    else:
-        with _replacing(Path(target)) as file, _progress("Exporting", None) as progress:
-            count = await _write(file, items, progress)
-    click.echo(f"{count} tasks exported.", err=True)
-
-
-async def _write(stream: IO[bytes], items: AsyncIterator[Any], progress: Progress | None) -> int:
-    encoder, count = msgspec.json.Encoder(), 0
-    async for task in items:
-        stream.write(encoder.encode(schemas.Task.of(task)) + b"\n")
-        count += 1
-        if progress is not None:
-            progress.advance(progress.task_ids[0])
-    stream.flush()
-    return count
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` once it is whole."""
-    new = path.with_name(f"{path.name}.part")
-    try:
-        with new.open("wb") as file:
-            yield file
-        new.replace(path)
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        new.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Progress | None]:
-    """Show how far it is, to people alone."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console(to_stderr=True), transient=True) as progress:
-        progress.add_task(what, total=total)
-        yield progress
 
 
 def _size(source: IO[bytes]) -> int | None:

@@ -1,0 +1,211 @@
+"""`taskflow dev` as people run it: one command, real servers, and nothing left behind."""
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.processes import Background, free_port, processes_of, run
+
+pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+
+READY = "TaskFlow is ready"
+# What a machine that has nothing else to do keeps; one that has more to do than cores gets longer.
+BUSY = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+FIRST_START_SECONDS, START_SECONDS, STOP_SECONDS = 20 * BUSY, 6 * BUSY, 5 * BUSY
+
+
+Start = Callable[..., "Dev"]
+
+
+class Dev:
+    """One `taskflow dev`."""
+
+    def __init__(self, place: Path, *args: object) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        began = time.monotonic()
+        self.background = Background.start("dev", "--port", self.port, *args, cwd=place)
+        self.background.wait_for(READY)
+        self.seconds = time.monotonic() - began
+
+    def sign_in(self, email: str, password: str) -> httpx.Client:
+        answer = httpx.post(f"{self.url}/auth/login", json={"email": email, "password": password})
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["access_token"]
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"})
+
+    def titles(self) -> list[str]:
+        with self.sign_in("user@example.com", "user123") as user:
+            return [task["title"] for task in user.get("/tasks").json()["data"]]
+
+
+@contextmanager
+def short_directory() -> Iterator[Path]:
+    """A socket's path may have some 100 characters: pytest's own directories are too deep."""
+    path = Path(tempfile.mkdtemp(prefix="taskflow-dev-"))
+    try:
+        yield path
+    finally:
+        for pid in processes_of(path):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def first_start() -> Iterator[tuple[Path, str]]:
+    """The data directory that a first start made and SIGTERM ended, and what that start wrote."""
+    with short_directory() as place:
+        dev = Dev(place)
+        assert dev.seconds < FIRST_START_SECONDS
+        assert len(dev.titles()) >= 3
+        code, seconds = dev.background.stop()
+        assert (code, seconds < STOP_SECONDS) == (0, True)
+        assert processes_of(place) == {}
+        yield place / ".taskflow", dev.background.output
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with short_directory() as path:
+        yield path
+
+
+@pytest.fixture
+def start(place: Path, first_start: tuple[Path, str]) -> Iterator[Start]:
+    """Starts `taskflow dev` in `place`, on a copy of the first start's data; ends what the test does not."""
+    shutil.copytree(first_start[0], place / ".taskflow")
+    started: list[Dev] = []
+
+    def go(*args: object) -> Dev:
+        started.append(Dev(place, *args))
+        return started[-1]
+
+    yield go
+    for dev in started:
+        dev.background.kill()
+
+
+def wait_until_gone(place: Path, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while (left := processes_of(place)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == {}
+
+
+def test_the_first_start_says_where_everything_is(first_start: tuple[Path, str]) -> None:
+    data, output = first_start
+    for words in ("http://127.0.0.1:", "/api", "psql", str(data), "user@example.com / user123", "dev` only"):
+        assert words in output
+    assert "Traceback" not in output
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert (data / "jwt-secret").stat().st_mode & 0o777 == 0o600
+    assert (data / ".gitignore").read_text() == "*\n"
+
+
+def test_everything_that_was_acknowledged_is_there_after_kill_9_of_everything(
+    place: Path, start: Start
+) -> None:
+    first = start()
+    with first.sign_in("admin@example.com", "admin123") as admin:
+        assert admin.get("/users").status_code == 200
+    before = first.titles()
+    with first.sign_in("user@example.com", "user123") as user:
+        assert user.post("/tasks", json={"title": "Acknowledged"}).status_code == 201
+    for pid in processes_of(place):
+        os.kill(pid, signal.SIGKILL)
+    first.background.process.wait()
+    wait_until_gone(place)
+
+    again = start()
+    assert again.seconds < START_SECONDS
+    assert again.titles() == ["Acknowledged", *before]
+    # Of the API alone: its servers notice.
+    again.background.kill()
+    wait_until_gone(place)
+
+
+def test_ctrl_c_stops_all_of_it_with_a_client_still_connected(place: Path, start: Start) -> None:
+    before = place.stat().st_mode
+    dev = start()
+    assert httpx.get(f"{dev.url}/health/ready").json()["checks"] == {"postgresql": "up", "redis": "up"}
+    with dev.sign_in("user@example.com", "user123") as open_connection:
+        assert open_connection.get("/tasks").status_code == 200
+        code, seconds = dev.background.stop(signal.SIGINT)
+    assert (code, seconds < STOP_SECONDS) == (0, True)
+    assert processes_of(place) == {}
+    assert place.stat().st_mode == before
+    assert "Traceback" not in dev.background.output
+
+
+def test_a_second_start_on_the_same_data_is_refused_and_another_directory_is_not(
+    place: Path, start: Start
+) -> None:
+    shutil.copytree(place / ".taskflow", place / "other")
+    dev = start()
+    refused = run("dev", "--port", free_port(), cwd=place)
+    assert refused.returncode == 11
+    assert f"{place}/.taskflow is in use by the running process" in refused.stderr
+    taken = run("dev", "--port", dev.port, "--data-dir", "third", cwd=place)
+    assert taken.returncode == 11
+    assert f"Port {dev.port}" in taken.stderr
+    assert "--port" in taken.stderr
+    assert "Traceback" not in refused.stderr + taken.stderr
+
+    other = start("--data-dir", place / "other")
+    with other.sign_in("user@example.com", "user123") as user:
+        user.post("/tasks", json={"title": "Only here"})
+    assert "Only here" in other.titles()
+    assert "Only here" not in dev.titles()
+    both = [dev.background.stop(), other.background.stop()]
+    assert all(code == 0 and seconds < STOP_SECONDS for code, seconds in both)
+    assert processes_of(place) == {}
+
+
+def test_the_cli_finds_it_from_a_folder_below(place: Path, start: Start) -> None:
+    dev = start()
+    below = place / "some" / "folder"
+    below.mkdir(parents=True)
+    made = run("tasks", "create", "By the CLI", "--as", "user@example.com", "--json", cwd=below)
+    assert made.returncode == 0, made.stderr
+    assert dev.titles()[0] == "By the CLI"
+    doctor = run("doctor", "--json", cwd=below)
+    assert json.loads(doctor.stdout)["ok"] is True
+    assert {check["level"] for check in json.loads(doctor.stdout)["checks"]} == {"ok"}
+    assert "there already" in run("seed", cwd=below).stdout
+
+    dev.background.stop()
+    ended = run("tasks", "list", cwd=below)
+    assert ended.returncode == 11
+    assert "taskflow dev" in ended.stderr
+
+
+def test_a_server_that_dies_is_started_again(place: Path, start: Start) -> None:
+    dev = start()
+    before = dev.titles()
+    (postgres,) = [pid for pid, command in processes_of(place).items() if "bin/postgres -D" in command]
+    os.kill(postgres, signal.SIGKILL)
+    dev.background.wait_for("PostgreSQL ended unexpectedly and was started again")
+    assert dev.titles() == before
+    assert dev.background.stop()[0] == 0
+
+
+def test_it_can_be_stopped_while_it_starts(place: Path) -> None:
+    starting = Background.start("dev", "--port", free_port(), cwd=place)
+    starting.wait_for("Making a database")
+    code, seconds = starting.stop()
+    assert (code, seconds < STOP_SECONDS) == (130, True)
+    assert processes_of(place) == {}
+    assert "Traceback" not in starting.output
+    after = Dev(place)
+    assert after.titles()
+    after.background.stop()

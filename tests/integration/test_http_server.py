@@ -1,0 +1,109 @@
+"""The HTTP API behind a real server: what only bytes on a socket show."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import uvicorn
+
+from support.http_world import World, open_world
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[tuple[World, int]]:
+    async with open_world() as world:
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            world.app(), log_config=None, access_log=False, lifespan="on", http="httptools"
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells by this alone
+            await asyncio.sleep(0.01)
+        yield world, listener.getsockname()[1]
+        server.should_exit = True
+        await serving
+
+
+async def exchange(port: int, sent: bytes) -> bytes:
+    """Send bytes and return all that comes until the server closes, or is silent for a while."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    received = b""
+    try:
+        while chunk := await asyncio.wait_for(reader.read(65536), 0.5):
+            received += chunk
+    except TimeoutError:
+        pass
+    writer.close()
+    return received
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_large_upload_learns_why_it_was_refused(port: tuple[World, int], *, told: bool) -> None:
+    world, number = port
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(80):
+            yield b" " * 65536
+
+    headers = world.headers("user") | {"Content-Type": "application/json"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}", headers=headers) as client:
+        answer = await client.post("/tasks", content=b" " * 5_242_880 if told else chunks())
+        after = await client.post("/tasks", json={"title": "Still here"})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "content_too_large")
+    assert after.status_code == 201
+
+
+async def test_head_sends_no_body(port: tuple[World, int]) -> None:
+    request = b"HEAD /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    first, second = (await exchange(port[1], request)).split(b"HTTP/1.1 ")[1:]
+
+    assert first.endswith(b"\r\n\r\n")
+    assert second.endswith(b'{"status":"ok"}')
+
+
+async def test_a_bodiless_answer_says_so(port: tuple[World, int]) -> None:
+    world, number = port
+    id = await world.task("user")
+    token = world.token("user")
+    lines = f" /tasks/{id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+    requests = f'GET{lines}If-None-Match: "1"\r\n\r\nDELETE{lines}\r\n'
+
+    first, second = (await exchange(number, requests.encode())).split(b"HTTP/1.1 ")[1:]
+
+    assert first.startswith(b"304")
+    assert second.startswith(b"204")
+    assert all(answer.endswith(b"\r\n\r\n") for answer in (first, second))
+    assert b"transfer-encoding" not in (first + second).lower()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/tasks/../health/live",
+        b"/tasks/%2e%2e/users",
+        b"//health/live",
+        b"/%00",
+        b"/tasks/\xff",
+        b"/tasks%0a",
+    ],
+)
+async def test_odd_targets_lead_nowhere(port: tuple[World, int], target: bytes) -> None:
+    answer = await exchange(port[1], b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert answer.split()[1] in (b"404", b"400")
+
+
+async def test_many_headers_are_refused(port: tuple[World, int]) -> None:
+    headers = b"".join(b"x-%d: 1\r\n" % i for i in range(5000))
+
+    answer = await exchange(port[1], b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
+
+    assert answer.split()[1] == b"431"
