@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from taskflow_bootstrap.errors import InUse, StartError
-from taskflow_bootstrap.settings import SECRET_BYTES_MIN
+from taskflow_bootstrap.parsing import SECRET_BYTES_MIN
 from taskflow_embedded import AlreadyRunning, DataDirectory, PostgresServer, ServerError, ValkeyServer
 
 DATABASE: Final = "taskflow"

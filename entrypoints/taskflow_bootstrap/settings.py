@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,13 +19,20 @@ from taskflow_bootstrap.environment import (
     unknown_variables,
 )
 from taskflow_bootstrap.errors import SettingsError
-
-EXAMPLE_SECRET: Final = "replace-me-with-48-random-bytes-as-told-above"  # noqa: S105 - refused wherever it is found
-SECRET_BYTES_MIN: Final = 32
-"""RFC 7518 section 3.2: a key of HS256 has the size of its hash or more."""
+from taskflow_bootstrap.parsing import (
+    check_address,
+    check_networks,
+    check_origins,
+    check_rate,
+    check_secrets,
+    check_switch,
+)
+from taskflow_core import Rate
 
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+RateLimit: TypeAlias = Rate | None
+"""None is no limit."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +54,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         password_cost: Of bcrypt; one more doubles the time.
         password_threads: Passwords hashed at a time in one process.
         access_token_lifetime: Seconds that an access token is good for.
+        refresh_grace: Seconds for which a replaced refresh token still gets the current one; 0 is off.
+        rate_limit_login: Log-ins of one address.
+        rate_limit_refresh: Refreshes of one address.
+        rate_limit_register: Registrations of one address.
+        rate_limit_api: Everything else, of one user; a batch counts for as many as it has items.
+        trusted_proxies: Networks of reverse proxies that are believed who the client is.
+        cors_origins: Origins whose pages may call the API from a browser.
+        hsts: Whether browsers are told to come by HTTPS alone, from now on and for a year.
     """
 
     database_url: str = ""
@@ -62,6 +77,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     password_cost: Annotated[int, Meta(ge=10, le=16)] = 12
     password_threads: Annotated[int, Meta(ge=1, le=64)] = 2
     access_token_lifetime: Annotated[int, Meta(ge=30, le=86400)] = 900
+    refresh_grace: Annotated[float, Meta(ge=0, le=300)] = 30.0
+    rate_limit_login: RateLimit = Rate(5, 60)
+    rate_limit_refresh: RateLimit = Rate(10, 60)
+    rate_limit_register: RateLimit = Rate(10, 3600)
+    rate_limit_api: RateLimit = Rate(100, 60)
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    hsts: bool = False
 
     def require(self, *names: str) -> None:
         """Raise `SettingsError` that names every one of these settings that is not given."""
@@ -111,43 +134,24 @@ def load_settings(
         if text is None:
             continue
         try:
-            given[field.name] = _PARSERS.get(field.name, _converted)(text.strip(), field.type)
+            given[field.name] = _parsed(field, text.strip())
         except ValueError as error:
             shown = "" if field.name in SECRETS else f" is {text!r}, but it"
             faults.append(f"{variable(field.name)}{shown} {error}.")
+    faults += _conflicts(Settings(**given))
     if faults:
         raise SettingsError(faults)
     return Settings(**given), unknown_variables(variables, KNOWN)
 
 
-def check_secrets(text: str) -> tuple[str, ...]:
-    """Return the signing secrets, newest first.
-
-    Raises:
-        ValueError: One is too short, or is the one of `.env.example`. The message does not repeat it.
-    """
-    secrets = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not secrets:
-        raise ValueError("holds no secret")
-    if EXAMPLE_SECRET in secrets:
-        raise ValueError("is the example of .env.example, which everybody knows; make one of your own")
-    if any(len(secret.encode()) < SECRET_BYTES_MIN for secret in secrets):
-        raise ValueError(f"must have {SECRET_BYTES_MIN} bytes or more (each, where there are several)")
-    return secrets
-
-
-def _check_address(schemes: tuple[str, ...], example: str) -> Callable[[str, Any], str]:
-    def check(text: str, _: Any) -> str:
-        try:
-            parts = urlsplit(text)
-            parts.port  # noqa: B018 - reading it checks it
-        except ValueError:
-            parts = None
-        if parts is None or parts.scheme not in schemes:
-            raise ValueError(f"must be an address such as {example}")
-        return text
-
-    return check
+def _conflicts(settings: Settings) -> list[str]:
+    """Return what cannot be together."""
+    grace, deadline = settings.refresh_grace, settings.request_timeout
+    if grace and grace <= deadline:
+        # Who waits for an answer that never comes must be able to try again.
+        names = f"{variable('refresh_grace')} is {grace:g}, {variable('request_timeout')} is {deadline:g}"
+        return [f"{names}: the first must be 0, or more than the second."]
+    return []
 
 
 def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
@@ -166,11 +170,13 @@ def without_password(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}" if url else ""
 
 
-def _converted(text: str, type_: Any) -> object:
+def _parsed(field: msgspec.structs.FieldInfo, text: str) -> object:
+    if field.name in _PARSERS:
+        return _PARSERS[field.name](text)
     try:
-        return msgspec.convert(text, type_, strict=False)
+        return msgspec.convert(text, field.type, strict=False)
     except msgspec.ValidationError:
-        raise ValueError(f"must be {_expected(type_)}") from None
+        raise ValueError(f"must be {_expected(field.type)}") from None
 
 
 def _expected(type_: Any) -> str:
@@ -191,14 +197,21 @@ def _as_it_is(value: object) -> object:
     return value
 
 
-_PARSERS: Final[Mapping[str, Callable[[str, Any], object]]] = {
-    "database_url": _check_address(
+_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "database_url": check_address(
         ("postgresql", "postgres", "postgresql+psycopg"), "postgresql://user:password@localhost:5432/taskflow"
     ),
-    "redis_url": _check_address(
+    "redis_url": check_address(
         ("redis", "rediss", "unix"), "redis://localhost:6379/0, rediss://… or unix://…"
     ),
-    "jwt_secret": lambda text, _: check_secrets(text),
+    "jwt_secret": check_secrets,
+    "rate_limit_login": check_rate,
+    "rate_limit_refresh": check_rate,
+    "rate_limit_register": check_rate,
+    "rate_limit_api": check_rate,
+    "trusted_proxies": check_networks,
+    "cors_origins": check_origins,
+    "hsts": check_switch,
 }
 _SHOWN: Final[Mapping[str, Callable[[Any], object]]] = {
     "database_url": without_password,

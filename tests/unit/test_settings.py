@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from taskflow_bootstrap.errors import SettingsError
-from taskflow_bootstrap.settings import EXAMPLE_SECRET, KNOWN, Settings, load_settings, variable, with_address
+from taskflow_bootstrap.parsing import EXAMPLE_SECRET
+from taskflow_bootstrap.settings import KNOWN, Settings, load_settings, variable, with_address
+from taskflow_core import Rate
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-tests-0123456789-abcdefgh"
@@ -51,11 +53,22 @@ def test_every_setting_is_read_from_its_variable() -> None:
         "TASKFLOW_PASSWORD_COST": "10",
         "TASKFLOW_PASSWORD_THREADS": "4",
         "TASKFLOW_ACCESS_TOKEN_LIFETIME": "60",
+        "TASKFLOW_REFRESH_GRACE": "20",
+        "TASKFLOW_RATE_LIMIT_LOGIN": "6/minute",
+        "TASKFLOW_RATE_LIMIT_REFRESH": "1/second",
+        "TASKFLOW_RATE_LIMIT_REGISTER": "2/day",
+        "TASKFLOW_RATE_LIMIT_API": "off",
+        "TASKFLOW_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+        "TASKFLOW_CORS_ORIGINS": "https://tasks.example.com, http://[::1]:5173",
+        "TASKFLOW_HSTS": "on",
     }
     assert set(given) == set(map(variable, Settings.__struct_fields__))
     settings, default = load(given), Settings()
     assert all(getattr(settings, name) != getattr(default, name) for name in Settings.__struct_fields__)
     assert settings.jwt_secret == (SECRET, f"{SECRET}-older")
+    assert (settings.rate_limit_register, settings.rate_limit_api) == (Rate(2, 86400), None)
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
+    assert settings.cors_origins == ("https://tasks.example.com", "http://[::1]:5173")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +86,18 @@ def test_every_setting_is_read_from_its_variable() -> None:
             "must be an address such as postgresql://",
         ),
         ("TASKFLOW_REDIS_URL", "hunter2", "must be an address such as redis://"),
+        ("TASKFLOW_REFRESH_GRACE", "-1", "must be a number from 0 to 300"),
+        ("TASKFLOW_REFRESH_GRACE", "10", "must be 0, or more than the second"),
+        ("TASKFLOW_RATE_LIMIT_LOGIN", "5", "such as 5/minute, or off"),
+        ("TASKFLOW_RATE_LIMIT_API", "0/minute", "such as 5/minute, or off"),
+        ("TASKFLOW_TRUSTED_PROXIES", "10.0.0.1/8", "must be networks or addresses"),
+        ("TASKFLOW_TRUSTED_PROXIES", "proxy.internal", "must be networks or addresses"),
+        ("TASKFLOW_CORS_ORIGINS", "*", "* is none"),
+        ("TASKFLOW_CORS_ORIGINS", "https://tasks.example.com/", "must be origins"),
+        ("TASKFLOW_CORS_ORIGINS", "https://Tasks.example.com", "must be origins"),
+        ("TASKFLOW_CORS_ORIGINS", "null", "must be origins"),
+        ("TASKFLOW_CORS_ORIGINS", "https://a:99999", "must be origins"),
+        ("TASKFLOW_HSTS", "maybe", "must be on or off"),
         ("TASKFLOW_JWT_SECRET", "hunter2", "must have 32 bytes or more"),
         ("TASKFLOW_JWT_SECRET", f"{SECRET},hunter2", "must have 32 bytes or more"),
         ("TASKFLOW_JWT_SECRET", " , ", "holds no secret"),
@@ -85,6 +110,11 @@ def test_a_wrong_value_names_its_variable_and_never_a_secret(name: str, value: s
     assert words in fault
     assert "hunter" not in fault
     assert EXAMPLE_SECRET not in fault
+
+
+def test_a_grace_may_be_turned_off_whatever_the_deadline() -> None:
+    assert load({"TASKFLOW_REFRESH_GRACE": "0"}).refresh_grace == 0
+    assert load({"TASKFLOW_REFRESH_GRACE": "5", "TASKFLOW_REQUEST_TIMEOUT": "4.5"}).refresh_grace == 5
 
 
 def test_all_faults_are_told_at_once() -> None:
