@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Integer, bindparam, select
 
 from taskflow_core.queries import Page, Position
 from taskflow_core.security_events import EventQuery, EventType, SecurityEvent
 from taskflow_core.sessions import IDLE_LIFETIME, LIFETIME, SessionView
 from taskflow_sqlalchemy.connections import Connections, PooledConnections, fetch_all
-from taskflow_sqlalchemy.statements import EVENTS, SESSIONS_OF_USER
+from taskflow_sqlalchemy.statements import SESSIONS_OF_USER, compiled
+from taskflow_sqlalchemy.tables import security_events
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,10 +41,27 @@ class SqlAlchemySessionReads:
             "owner": query.owner, "type": str(query.type) if query.type else None,
             "after": query.after.id if query.after else None, "rows": query.limit + 1,
         }  # fmt: skip
-        rows = await fetch_all(self._connections, EVENTS, parameters)
+        sql = _list_events(
+            owner=query.owner is not None, kind=query.type is not None, after=query.after is not None
+        )
+        rows = await fetch_all(self._connections, sql, parameters)
         items = tuple(
             SecurityEvent(id, EventType(kind), at, user_id, detail)
             for id, kind, at, user_id, detail in rows[: query.limit]
         )
-        more = len(rows) > query.limit
-        return Page(items, Position(None, items[-1].id, now) if more else None)
+        as_of = query.after.as_of if query.after else now
+        return Page(items, Position(None, items[-1].id, as_of) if len(rows) > query.limit else None)
+
+
+@cache
+def _list_events(*, owner: bool, kind: bool, after: bool) -> str:
+    """Return the statement for one page: only what is asked for stands in it, so an index can answer."""
+    c = security_events.c
+    wanted = (
+        (owner, c.user_id == bindparam("owner")),
+        (kind, c.type == bindparam("type")),
+        (after, c.id < bindparam("after")),
+    )
+    statement = select(c.id, c.type, c.at, c.user_id, c.detail)
+    statement = statement.where(*(condition for is_wanted, condition in wanted if is_wanted))
+    return compiled(statement.order_by(c.id.desc()).limit(bindparam("rows", type_=Integer)))

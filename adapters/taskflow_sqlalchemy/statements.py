@@ -195,13 +195,6 @@ WHERE user_id = %(user_id)s AND {_LIVE_SESSION}
 ORDER BY last_used_at DESC, id DESC LIMIT %(rows)s
 """  # noqa: S608 put together from constants
 
-EVENTS: Final = """
-SELECT id, type, at, user_id, detail FROM security_events
-WHERE (%(owner)s::uuid IS NULL OR user_id = %(owner)s) AND (%(type)s::text IS NULL OR type = %(type)s)
-  AND (%(after)s::uuid IS NULL OR id < %(after)s)
-ORDER BY id DESC LIMIT %(rows)s
-"""
-
 BEGIN_ATTEMPT: Final = """
 INSERT INTO login_attempts AS tries (subject, number, tried_at) VALUES (%(subject)s, 1, clock_timestamp())
 ON CONFLICT (subject) DO UPDATE

@@ -2,23 +2,39 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 import pytest
 
 from contracts.persistence import Persistence
-from taskflow_memory import MemoryReads, MemoryStore, MemoryTransactions
+from taskflow_memory import (
+    MemoryIdentities,
+    MemoryLoginAttempts,
+    MemoryReads,
+    MemorySessionReads,
+    MemoryStore,
+    MemoryTransactions,
+)
 
 
 async def over_memory() -> Persistence:
-    store = MemoryStore()
+    shifted = timedelta()
+    store = MemoryStore(lambda: datetime.now(UTC) + shifted)
     reads = MemoryReads(store)
 
     async def data_version(owner: UUID) -> int:
         return store.data_version(owner)
 
-    return Persistence(MemoryTransactions(store), reads, reads, data_version)
+    async def age_attempts(by: timedelta) -> None:
+        nonlocal shifted
+        shifted += by
+
+    return Persistence(
+        MemoryTransactions(store), reads, reads, MemorySessionReads(store), MemoryIdentities(store),
+        MemoryLoginAttempts(store), data_version, age_attempts,
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -26,17 +42,32 @@ async def over_postgres(url: str) -> AsyncIterator[Persistence]:
     from sqlalchemy import text
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, open_engine
+    from taskflow_sqlalchemy import (
+        SqlAlchemyIdentities,
+        SqlAlchemyLoginAttempts,
+        SqlAlchemyReads,
+        SqlAlchemySessionReads,
+        SqlAlchemyTransactions,
+        open_engine,
+    )
 
     async def data_version(engine: AsyncEngine, owner: UUID) -> int:
         async with engine.connect() as connection:
             question = text("SELECT data_version FROM users WHERE id = :id")
             return int((await connection.execute(question, {"id": owner})).scalar_one())
 
+    async def age_attempts(engine: AsyncEngine, by: timedelta) -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("UPDATE login_attempts SET tried_at = tried_at - :by"), {"by": by})
+
     engine = open_engine(url)
     try:
         reads = SqlAlchemyReads(engine)
-        yield Persistence(SqlAlchemyTransactions(engine), reads, reads, partial(data_version, engine))
+        yield Persistence(
+            SqlAlchemyTransactions(engine), reads, reads, SqlAlchemySessionReads(engine),
+            SqlAlchemyIdentities(engine), SqlAlchemyLoginAttempts(engine, b"key"),
+            partial(data_version, engine), partial(age_attempts, engine),
+        )  # fmt: skip
     finally:
         await engine.dispose()
 

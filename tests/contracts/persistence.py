@@ -2,12 +2,33 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from support.samples import NOW, entry_of, new_task, new_user
-from taskflow_core import HistoryEntry, HistoryQuery, Page, Role, Task, TaskQuery, TaskView, User
-from taskflow_core.ports.persistence import TaskReads, Transactions, UserReads
+from support.samples import NOW, entry_of, new_session, new_task, new_user
+from taskflow_core import (
+    EventQuery,
+    HistoryEntry,
+    HistoryQuery,
+    Identity,
+    Page,
+    Role,
+    SecurityEvent,
+    Session,
+    Task,
+    TaskQuery,
+    TaskView,
+    User,
+)
+from taskflow_core.ports.persistence import (
+    Identities,
+    LoginAttempts,
+    SessionReads,
+    TaskReads,
+    Transactions,
+    UserReads,
+)
+from taskflow_core.ports.security import TokenClaims
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +38,12 @@ class Persistence:
     transactions: Transactions
     task_reads: TaskReads
     user_reads: UserReads
+    session_reads: SessionReads
+    identities: Identities
+    attempts: LoginAttempts
     data_version: Callable[[UUID], Awaitable[int]]
+    age_attempts: Callable[[timedelta], Awaitable[None]]
+    """Makes all tries to log in that were counted so much older."""
 
     async def add_users(self, *users: User) -> None:
         async with self.transactions() as unit:
@@ -49,6 +75,33 @@ class Persistence:
     async def user(self, user_id: UUID) -> User | None:
         async with self.transactions() as unit:
             return await unit.users.load(user_id)
+
+    async def open_session(self, user_id: UUID, *, password_version: int = 1, **given: object) -> Session:
+        """A session that is live by the store's clock, which no test can move."""
+        now = datetime.now(UTC)
+        session = new_session(user_id, **{"created_at": now, "last_used_at": now} | given)
+        async with self.transactions() as unit:
+            unit.sessions.open(session, password_version=password_version)
+            await unit.commit()
+        return session
+
+    async def session(self, session_id: UUID) -> Session | None:
+        async with self.transactions() as unit:
+            found = await unit.sessions.load(session_id)
+            return found[0] if found else None
+
+    async def identity(self, session: Session) -> Identity | None:
+        return await self.identities(TokenClaims(session.user_id, session.id))
+
+    async def add_events(self, *events: SecurityEvent) -> None:
+        async with self.transactions() as unit:
+            for event in events:
+                unit.events.add(event)
+            await unit.commit()
+
+    async def events(self, owner: UUID | None = None) -> list[SecurityEvent]:
+        page = await self.session_reads.events(EventQuery(owner=owner, limit=100), NOW)
+        return list(page.items)
 
     async def mark_deleted(self, user_id: UUID) -> None:
         async with self.transactions() as unit:

@@ -9,6 +9,7 @@ from contracts.persistence import Persistence
 from support.samples import NOW, entry_of, new_task, new_user
 from taskflow_core import (
     EmailTaken,
+    Origin,
     UserQuery,
     UserView,
 )
@@ -61,7 +62,7 @@ class TestEmails:
         for _ in range(2):  # more than one deleted account may have had it
             await persistence.mark_deleted(first.id)
             second = await persistence.new_user(email=first.email)
-            found = await persistence.user_reads.credentials(first.email)
+            found = await persistence.user_reads.credentials(first.email, Origin())
             assert found is not None
             assert found.user == UserView.of(second)
             first = second
@@ -73,7 +74,7 @@ class TestDeletedAccounts:
         await persistence.mark_deleted(gone.id)
         assert await persistence.user(gone.id) is None
         assert await persistence.user_reads.user(gone.id) is None
-        assert await persistence.user_reads.credentials(gone.email) is None
+        assert await persistence.user_reads.credentials(gone.email, Origin()) is None
         for query in (UserQuery(), UserQuery(active=False), UserQuery(search=gone.email)):
             page = await persistence.user_reads.users(query, NOW)
             assert [user.id for user in page.items] == ([stays.id] if query == UserQuery() else [])

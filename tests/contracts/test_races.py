@@ -19,6 +19,7 @@ from taskflow_core import (
     DeleteUser,
     EmailTaken,
     LastAdmin,
+    Origin,
     Role,
     Status,
     TaskChanges,
@@ -110,18 +111,18 @@ async def test_of_those_who_want_one_email_one_gets_it(persistence: Persistence)
     people = [new_user(email="wanted@example.com") for _ in range(16)]
     ended = await outcomes(*(persistence.add_users(person) for person in people))
     assert sorted(ended, key=str) == sorted([None, *[EmailTaken] * 15], key=str)
-    found = await persistence.user_reads.credentials("wanted@example.com")
+    found = await persistence.user_reads.credentials("wanted@example.com", Origin())
     assert found is not None
     assert found.user.id == people[ended.index(None)].id
 
 
 def demote(persistence: Persistence, user_id: UUID) -> Awaitable[object]:
-    change = ChangeUser(persistence.transactions, clock)
+    change = ChangeUser(persistence.transactions, clock, Uuid7())
     return change(UserChange(user_id, UserChanges(role=Role.MANAGER)), OPERATOR)
 
 
 def deactivate(persistence: Persistence, user_id: UUID) -> Awaitable[object]:
-    change = ChangeUser(persistence.transactions, clock)
+    change = ChangeUser(persistence.transactions, clock, Uuid7())
     return change(UserChange(user_id, UserChanges(active=False)), OPERATOR)
 
 

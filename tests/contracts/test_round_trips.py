@@ -10,8 +10,10 @@ from contracts.persistence import Persistence
 from support.samples import NOW, entry_of, new_id, new_task, new_user
 from taskflow_core import (
     Action,
+    Credentials,
     FieldChange,
     HistoryEntry,
+    Origin,
     Priority,
     Role,
     Status,
@@ -57,6 +59,7 @@ def full_user() -> User:
         created_at=NOW + timedelta(seconds=1),
         updated_at=NOW + timedelta(seconds=2),
         version=9,
+        password_version=5,
     )
 
 
@@ -135,9 +138,9 @@ async def test_a_user_comes_back_with_every_field(persistence: Persistence) -> N
     assert isinstance(stored, User)
     assert type(stored.role) is Role
     assert await persistence.user_reads.user(user.id) == UserView.of(user)
-    found = await persistence.user_reads.credentials(user.email)
+    found = await persistence.user_reads.credentials(user.email, Origin())
     assert found is not None
-    assert (found.user, found.password_hash) == (UserView.of(user), user.password_hash)
+    assert found == Credentials(UserView.of(user), user.password_hash, 5)
 
 
 async def test_saving_writes_every_field_of_a_user(persistence: Persistence) -> None:

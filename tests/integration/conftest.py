@@ -8,8 +8,15 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskflow_core import UseCases
-from taskflow_memory import MemoryPasswords, MemoryTokens
-from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, open_engine
+from taskflow_memory import MemoryCommonPasswords, MemoryPasswords, MemoryRefreshTokens, MemoryTokens
+from taskflow_sqlalchemy import (
+    SqlAlchemyIdentities,
+    SqlAlchemyLoginAttempts,
+    SqlAlchemyReads,
+    SqlAlchemySessionReads,
+    SqlAlchemyTransactions,
+    open_engine,
+)
 from taskflow_system import SystemClock, Uuid7
 
 
@@ -32,5 +39,8 @@ def use_cases(engine: AsyncEngine) -> UseCases:
     reads = SqlAlchemyReads(engine)
     return UseCases.over(
         transactions=SqlAlchemyTransactions(engine), task_reads=reads, user_reads=reads,
-        passwords=MemoryPasswords(), tokens=MemoryTokens(), clock=SystemClock(), ids=Uuid7(),
+        session_reads=SqlAlchemySessionReads(engine), identities=SqlAlchemyIdentities(engine),
+        attempts=SqlAlchemyLoginAttempts(engine, b"key"), passwords=MemoryPasswords(),
+        common=MemoryCommonPasswords(), tokens=MemoryTokens(), refresh_tokens=MemoryRefreshTokens(),
+        clock=SystemClock(), ids=Uuid7(),
     )  # fmt: skip

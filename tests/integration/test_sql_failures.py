@@ -12,6 +12,7 @@ from taskflow_core import (
     DeadlineExceeded,
     NewTask,
     NewUser,
+    Origin,
     Status,
     TaskChange,
     TaskChanges,
@@ -145,7 +146,7 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await ping(engine)
     with pytest.raises(Unavailable):
-        await SqlAlchemyReads(engine).credentials("a@b")
+        await SqlAlchemyReads(engine).credentials("a@b", Origin())
     with pytest.raises(Unavailable):
         await inspect(nowhere)
     await engine.dispose()
@@ -153,4 +154,4 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 async def test_what_no_table_knows_is_a_fault_of_ours_and_stays_one(engine: Any) -> None:
     with pytest.raises(psycopg.DataError):
-        await SqlAlchemyReads(engine).credentials("\0")
+        await SqlAlchemyReads(engine).credentials("\0", Origin())

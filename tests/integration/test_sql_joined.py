@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from support.samples import NOW, OPERATOR, entry_of, new_id, new_task, new_user
-from taskflow_core import Contention, TaskChanges
+from taskflow_core import Contention, Origin, TaskChanges
 from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, driver_url
 
 
@@ -87,4 +87,4 @@ async def test_a_statement_that_fails_leaves_the_hosts_transaction_usable(host: 
 async def test_a_connection_without_a_transaction_is_refused(host: AsyncEngine) -> None:
     async with host.connect() as connection:
         with pytest.raises(RuntimeError, match="Open a transaction"):
-            await SqlAlchemyReads.joined(connection).credentials("a@b")
+            await SqlAlchemyReads.joined(connection).credentials("a@b", Origin())

@@ -69,14 +69,15 @@ def test_every_constraint_has_a_name_and_a_meaning(database: psycopg.Connection[
 
 USER = (
     "INSERT INTO users VALUES (gen_random_uuid(), %(email)s, %(name)s, 'h', %(role)s, %(active)s, 0, "
-    "now(), now(), %(deleted_at)s, %(version)s)"
+    "now(), now(), %(deleted_at)s, %(version)s, %(password_version)s)"
 )
 GOOD_USER: dict[str, Any] = {
     "email": "a@b", "name": "n", "role": "user", "active": True, "deleted_at": None, "version": 1,
+    "password_version": 1,
 }  # fmt: skip
 TASK = (
-    "INSERT INTO tasks SELECT gen_random_uuid(), id, %(title)s, %(description)s, %(status)s, %(priority)s, NULL, "
-    "now(), now(), %(completed_at)s, NULL, %(version)s FROM users"
+    "INSERT INTO tasks SELECT gen_random_uuid(), id, %(title)s, %(description)s, %(status)s, %(priority)s, "
+    "NULL, now(), now(), %(completed_at)s, NULL, %(version)s FROM users"
 )
 GOOD_TASK: dict[str, Any] = {
     "title": "t", "description": None, "status": "PENDING", "priority": 0, "completed_at": None, "version": 1,
@@ -84,6 +85,21 @@ GOOD_TASK: dict[str, Any] = {
 HISTORY = (
     "INSERT INTO task_history SELECT id, 1, gen_random_uuid(), now(), NULL, %(action)s, '{}', NULL FROM tasks"
 )
+SESSION = (
+    "INSERT INTO sessions SELECT coalesce(%(id)s, gen_random_uuid()), coalesce(%(user_id)s, id), 'seed', "
+    "%(generation)s, '{}', NULL, NULL, NULL, now(), now(), %(ended_at)s, %(end_reason)s FROM users"
+)
+GOOD_SESSION: dict[str, Any] = {
+    "id": None, "user_id": None, "generation": 1, "ended_at": None, "end_reason": None,
+}  # fmt: skip
+EVENT = (
+    "INSERT INTO security_events SELECT coalesce(%(id)s, gen_random_uuid()), coalesce(%(user_id)s, id), "
+    "'login.failures', now(), '{}' FROM users"
+)
+GOOD_EVENT: dict[str, Any] = {"id": None, "user_id": None}
+ATTEMPT = "INSERT INTO login_attempts VALUES (%(subject)s, %(number)s, now())"
+GOOD_ATTEMPT: dict[str, Any] = {"subject": "another", "number": 1}
+TAKEN = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +113,16 @@ HISTORY = (
         (USER, GOOD_USER, {"role": "root"}, "users_role_check"),
         (USER, GOOD_USER, {"deleted_at": "2026-01-01"}, "users_deleted_check"),
         (USER, GOOD_USER, {"version": 0}, "users_version_check"),
+        (USER, GOOD_USER, {"password_version": 0}, "users_password_version_check"),
+        (SESSION, GOOD_SESSION, {"id": TAKEN}, "sessions_pkey"),
+        (SESSION, GOOD_SESSION, {"user_id": TAKEN}, "sessions_user_id_fkey"),
+        (SESSION, GOOD_SESSION, {"generation": 0}, "sessions_generation_check"),
+        (SESSION, GOOD_SESSION, {"ended_at": "2026-01-01"}, "sessions_end_check"),
+        (SESSION, GOOD_SESSION, {"end_reason": "logged_out"}, "sessions_end_check"),
+        (EVENT, GOOD_EVENT, {"id": TAKEN}, "security_events_pkey"),
+        (EVENT, GOOD_EVENT, {"user_id": TAKEN}, "security_events_user_id_fkey"),
+        (ATTEMPT, GOOD_ATTEMPT, {"subject": "taken"}, "login_attempts_pkey"),
+        (ATTEMPT, GOOD_ATTEMPT, {"number": 0}, "login_attempts_number_check"),
         (TASK, GOOD_TASK, {"title": ""}, "tasks_title_check"),
         (TASK, GOOD_TASK, {"title": "t" * 256}, "tasks_title_check"),
         (TASK, GOOD_TASK, {"description": "d" * 10_001}, "tasks_description_check"),
@@ -118,6 +144,9 @@ def test_the_database_holds_the_invariants_by_itself(
     database.execute(USER, GOOD_USER | {"email": "taken@example.com"})
     if statement is HISTORY:
         database.execute(TASK, GOOD_TASK)
+    database.execute(SESSION, GOOD_SESSION | {"id": TAKEN})
+    database.execute(EVENT, GOOD_EVENT | {"id": TAKEN})
+    database.execute(ATTEMPT, GOOD_ATTEMPT | {"subject": "taken"})
     with pytest.raises(psycopg.IntegrityError) as caught:
         database.execute(statement, good | bad)
     assert caught.value.diag.constraint_name == constraint
