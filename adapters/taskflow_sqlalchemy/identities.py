@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from taskflow_core.sessions import IDLE_LIFETIME, LIFETIME, Identity
 from taskflow_core.users import Role
-from taskflow_sqlalchemy.connections import Connections, PooledConnections, fetch_all
+from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections, fetch_all
 from taskflow_sqlalchemy.statements import IDENTITIES
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from taskflow_core.ports.security import TokenClaims
 
@@ -28,11 +30,18 @@ class SqlAlchemyIdentities:
     question that was put before it began.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._connections: Connections = PooledConnections(engine)
+    def __init__(self, source: AsyncEngine | Connections) -> None:
+        self._connections: Connections = (
+            PooledConnections(source) if isinstance(source, AsyncEngine) else source
+        )
         self._gathered: dict[UUID, list[asyncio.Future[Identity | None]]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._scheduled = False
+
+    @classmethod
+    def joined(cls, connection: AsyncConnection) -> SqlAlchemyIdentities:
+        """Return what asks inside the transaction that the host has open on `connection`."""
+        return cls(JoinedConnections(connection))
 
     async def __call__(self, claims: TokenClaims) -> Identity | None:
         """Return what holds of a session at this moment."""

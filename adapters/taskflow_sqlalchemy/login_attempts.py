@@ -7,12 +7,14 @@ import hmac
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from taskflow_core.throttle import FORGOTTEN_AFTER, LONGEST_DELAY, Attempt, delay_after
-from taskflow_sqlalchemy.connections import Connections, PooledConnections
+from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections
 from taskflow_sqlalchemy.statements import BEGIN_ATTEMPT, FORGET_ATTEMPTS, WAIT_OF_ATTEMPT
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 def _delays() -> list[timedelta]:
@@ -30,13 +32,23 @@ class SqlAlchemyLoginAttempts:
     """Counts tries (port `LoginAttempts`).
 
     Args:
-        engine: Where.
+        source: Where.
         key: A secret that all instances share; subjects are kept as keyed hashes.
     """
 
-    def __init__(self, engine: AsyncEngine, key: bytes) -> None:
-        self._connections: Connections = PooledConnections(engine)
+    def __init__(self, source: AsyncEngine | Connections, key: bytes) -> None:
+        self._connections: Connections = (
+            PooledConnections(source) if isinstance(source, AsyncEngine) else source
+        )
         self._key = key
+
+    @classmethod
+    def joined(cls, connection: AsyncConnection, key: bytes) -> SqlAlchemyLoginAttempts:
+        """Return what counts inside the transaction that the host has open on `connection`.
+
+        A try is counted where the host commits, that of a log-in that was refused too.
+        """
+        return cls(JoinedConnections(connection), key)
 
     async def begin(self, subject: str) -> Attempt:
         """Count a try, unless it has to wait."""

@@ -6,11 +6,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Integer, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskflow_core.queries import Page, Position
 from taskflow_core.security_events import EventQuery, EventType, SecurityEvent
 from taskflow_core.sessions import IDLE_LIFETIME, LIFETIME, SessionView
-from taskflow_sqlalchemy.connections import Connections, PooledConnections, fetch_all
+from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections, fetch_all
 from taskflow_sqlalchemy.statements import SESSIONS_OF_USER, compiled
 from taskflow_sqlalchemy.tables import security_events
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 SESSIONS_MAX: Final = 100
 
@@ -26,8 +27,15 @@ SESSIONS_MAX: Final = 100
 class SqlAlchemySessionReads:
     """Questions about sessions and security events (port `SessionReads`)."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._connections: Connections = PooledConnections(engine)
+    def __init__(self, source: AsyncEngine | Connections) -> None:
+        self._connections: Connections = (
+            PooledConnections(source) if isinstance(source, AsyncEngine) else source
+        )
+
+    @classmethod
+    def joined(cls, connection: AsyncConnection) -> SqlAlchemySessionReads:
+        """Return reads inside the transaction that the host has open on `connection`."""
+        return cls(JoinedConnections(connection))
 
     async def sessions(self, user_id: UUID) -> tuple[SessionView, ...]:
         """Return the live sessions of a user."""
