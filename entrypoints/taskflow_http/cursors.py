@@ -47,10 +47,11 @@ class Cursors:
 
     Args:
         key: A secret that all instances share; another key is derived from it for this purpose.
+        older: What sealed cursors before; they are opened still.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = hmac.digest(key, _PURPOSE, "sha256")
+    def __init__(self, key: bytes, *older: bytes) -> None:
+        self._keys = [hmac.digest(each, _PURPOSE, "sha256") for each in (key, *older)]
 
     def seal(self, position: Position, query: Sequence[object]) -> str:
         """Return the cursor for the page after `position` of `query`, which is what tells it from others."""
@@ -68,7 +69,7 @@ class Cursors:
         """Return the position that a cursor holds.
 
         Raises:
-            InvalidCursor: It was not made by this key for this query.
+            InvalidCursor: It was not made by one of our keys for this query.
         """
         sealed = self._open(cursor, query)
         if sealed.id is None:
@@ -90,19 +91,20 @@ class Cursors:
 
     def _seal(self, sealed: _Sealed, query: Sequence[object]) -> str:
         payload = _encode(sealed)
-        return _to_text(self._mac(payload, query) + payload)
+        return _to_text(_mac(self._keys[0], payload, query) + payload)
 
     def _open(self, cursor: str, query: Sequence[object]) -> _Sealed:
         raw = _to_bytes(cursor)
         mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(payload, query)):
+        if not any(hmac.compare_digest(mac, _mac(key, payload, query)) for key in self._keys):
             raise InvalidCursor
         return _decode(payload)
 
-    def _mac(self, payload: bytes, query: Sequence[object]) -> bytes:
-        # A list of two, encoded: no payload and fingerprint can be cut differently to look the same.
-        told = msgspec.msgpack.encode([payload, [_canonical(part) for part in query]])
-        return hmac.digest(self._key, told, "sha256")[:_MAC_BYTES]
+
+def _mac(key: bytes, payload: bytes, query: Sequence[object]) -> bytes:
+    # A list of two, encoded: no payload and fingerprint can be cut differently to look the same.
+    told = msgspec.msgpack.encode([payload, [_canonical(part) for part in query]])
+    return hmac.digest(key, told, "sha256")[:_MAC_BYTES]
 
 
 def _to_text(raw: bytes) -> str:
