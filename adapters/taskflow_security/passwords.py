@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
@@ -21,6 +22,8 @@ R = TypeVar("R")
 
 _NO_DIGEST: Final = b"." * 31
 """Stands behind a salt where a digest would: bcrypt does its work and then finds them different."""
+
+_HASH: Final = re.compile(r"\$2b\$(\d\d)\$[./A-Za-z0-9]{53}", re.ASCII)
 
 
 class BcryptPasswords:
@@ -50,6 +53,11 @@ class BcryptPasswords:
         """Return whether `hashed` was made of `password`; the work is the same where there is none."""
         matches = await self._run(_matches, password, hashed or self._nobody)
         return matches and hashed is not None
+
+    def is_outdated(self, hashed: str) -> bool:
+        """Return whether `hashed` has another cost, or is no hash of ours at all."""
+        found = _HASH.fullmatch(hashed)
+        return found is None or int(found[1]) != self._cost
 
     def close(self) -> None:
         """Take nothing more; what waits is still done, unless nobody waits for it any more."""

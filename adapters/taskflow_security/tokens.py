@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 import re
 import secrets as randomness
@@ -16,7 +14,7 @@ import jwt
 
 from taskflow_core.errors import Unauthenticated
 from taskflow_core.ports.security import AccessToken, TokenClaims
-from taskflow_core.users import Role
+from taskflow_security.keys import checked, derived
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,14 +24,12 @@ if TYPE_CHECKING:
 
 _ALGORITHM: Final = "HS256"
 _TYPE: Final = "access"
-_SECRET_MIN: Final = 32
-"""Bytes; RFC 7518 section 3.2 asks for no less than the hash has."""
 _REMEMBERED: Final = 10_000
 
 # PyJWT also takes segments with padding: several ways to write one token, of which we remember one.
 _SHAPE: Final = re.compile(r"[\w-]{1,300}\.[\w-]{1,1500}\.[\w-]{43}", re.ASCII)
 
-_CLAIMS: Final = ["iss", "aud", "exp", "nbf", "iat", "jti", "sub", "role", "typ"]
+_CLAIMS: Final = ["iss", "aud", "exp", "nbf", "iat", "jti", "sub", "sid", "typ"]
 # Times are checked here, by the time that is given, and not by PyJWT, which reads the clock.
 _OPTIONS: Final[Options] = {
     "require": _CLAIMS,
@@ -81,9 +77,7 @@ class JwtTokens:
         audience: str = "taskflow",
         lifetime: timedelta = timedelta(minutes=15),
     ) -> None:
-        keys = [secret.encode() for secret in secrets]
-        if not keys or min(map(len, keys)) < _SECRET_MIN:
-            raise ValueError(f"There must be a secret, and each must have {_SECRET_MIN} bytes or more.")
+        keys = checked(secrets)
         self._keys = {_key_id(key): key for key in keys}
         self._newest = _key_id(keys[0])
         self._issuer, self._audience = issuer, audience
@@ -98,7 +92,7 @@ class JwtTokens:
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(claims.user_id),
-            "role": str(claims.role),
+            "sid": str(claims.session_id),
             "typ": _TYPE,
             "jti": randomness.token_urlsafe(16),
             "iat": begins,
@@ -142,9 +136,16 @@ def _verified(payload: dict[str, Any]) -> _Verified:
     begins, ends = payload["nbf"], payload["exp"]
     if payload["typ"] != _TYPE or type(begins) is not int or type(ends) is not int:
         raise ValueError
-    return _Verified(TokenClaims(UUID(payload["sub"]), Role(payload["role"])), begins, ends)
+    return _Verified(TokenClaims(_id(payload["sub"]), _id(payload["sid"])), begins, ends)
+
+
+def _id(text: object) -> UUID:
+    """Return the id, which is written in one way only (RFC 9562 section 4)."""
+    if not isinstance(text, str) or str(found := UUID(text)) != text:
+        raise ValueError
+    return found
 
 
 def _key_id(key: bytes) -> str:
     """Return a name for the key that tells nothing of it."""
-    return hmac.digest(key, b"taskflow key id", hashlib.sha256).hex()[:16]
+    return derived(key, "key id").hex()[:16]

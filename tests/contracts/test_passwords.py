@@ -76,3 +76,14 @@ async def test_a_damaged_hash_matches_nothing(passwords: PasswordHasher) -> None
         "password",
     ]
     assert [hashed for hashed in damaged if await passwords.verify("password", hashed)] == []
+
+
+async def test_what_it_made_is_not_outdated(passwords: PasswordHasher) -> None:
+    assert not passwords.is_outdated(await passwords.hash("password"))
+
+
+@pytest.mark.parametrize(
+    "hashed", ["", "password", "$2b$12$", "\0", "$argon2id$v=19$m=65536,t=3,p=4$c29tZQ$aGFzaA"]
+)
+async def test_what_is_no_hash_of_its_kind_is_outdated(passwords: PasswordHasher, hashed: str) -> None:
+    assert passwords.is_outdated(hashed)

@@ -2,19 +2,28 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
+from support.redis import redis_rate_limits
 from support.samples import new_id
 from taskflow_core import Limit, Rate
 from taskflow_core.ports.rate_limits import RateLimits
 from taskflow_memory import MemoryRateLimits
 
 
-@pytest.fixture(params=["memory"])
-def limits(request: pytest.FixtureRequest) -> RateLimits:
-    assert request.param == "memory"
-    return MemoryRateLimits()
+@pytest.fixture(params=["memory", "process", "redis"])
+async def limits(request: pytest.FixtureRequest) -> AsyncIterator[RateLimits]:
+    if request.param == "memory":
+        yield MemoryRateLimits()
+    elif request.param == "process":
+        from taskflow_resilience import ProcessRateLimits
+
+        yield ProcessRateLimits()
+    else:
+        async with redis_rate_limits(request.getfixturevalue("redis_url")) as real:
+            yield real
 
 
 HOURLY = Limit("hourly", Rate(5, 3600))
@@ -104,7 +113,8 @@ async def test_never_more_than_the_burst_and_what_time_gives_back(limits: RateLi
     async def hammer() -> None:
         nonlocal passed
         while time.monotonic() - began < 1.5:
-            passed += (await limits.take(QUICK, subject)).allowed
+            decision = await limits.take(QUICK, subject)
+            passed += decision.allowed
             await asyncio.sleep(0.001)
 
     await asyncio.gather(*(hammer() for _ in range(16)))
@@ -119,3 +129,12 @@ async def test_the_whole_burst_comes_back(limits: RateLimits, subject: str) -> N
     await asyncio.sleep(1.05)
     decision = await limits.take(fast, subject)
     assert (decision.allowed, decision.remaining) == (True, 19)
+
+
+async def test_who_knocks_on_does_not_wait_longer(limits: RateLimits, subject: str) -> None:
+    for _ in range(10):
+        await limits.take(QUICK, subject)
+    passed, ends = 0, time.monotonic() + 0.3
+    while time.monotonic() < ends:
+        passed += (await limits.take(QUICK, subject)).allowed
+    assert passed >= 1

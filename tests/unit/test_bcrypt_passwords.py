@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import bcrypt
@@ -136,3 +137,51 @@ async def test_it_hashes_the_base64_of_a_sha256(hasher: BcryptPasswords) -> None
     digest = b"XohImNooBHFR0OVvjcYpJ3NgPQ1qq73WKhHvch0VQtg="
     assert bcrypt.checkpw(digest, (await hasher.hash("password")).encode())
     assert await hasher.verify("password", bcrypt.hashpw(digest, bcrypt.gensalt(5)).decode())
+
+
+@pytest.mark.parametrize(
+    ("hashed", "outdated"),
+    [
+        (bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode(), False),
+        (bcrypt.hashpw(b"x", bcrypt.gensalt(5)).decode(), True),
+        (bcrypt.hashpw(b"x", bcrypt.gensalt(4, b"2a")).decode(), True),
+        ("$2b$04$" + "x" * 52, True),
+        ("$2b$04$" + "x" * 54, True),
+        ("$2b$04$" + "x" * 53 + "\n", True),
+        ("$2b$04$" + "\u0661" * 53, True),
+        ("$2b$\u0660\u0664$" + "x" * 53, True),
+    ],
+)
+async def test_another_cost_or_damage_is_outdated(
+    hasher: BcryptPasswords, hashed: str, *, outdated: bool
+) -> None:
+    assert hasher.is_outdated(hashed) is outdated
+
+
+async def test_a_storm_of_log_ins_leaves_the_event_loop_alone() -> None:
+    """The loop's own work goes on at its pace, and what finds no place is refused at once."""
+    hasher = BcryptPasswords(cost=10, threads=1, queue=4)
+    longest_refusal, refused = 0.0, 0
+    stalls: list[float] = []
+
+    async def log_in() -> None:
+        nonlocal longest_refusal, refused
+        began = time.perf_counter()
+        try:
+            await hasher.verify("password", None)
+        except Overloaded:
+            refused += 1
+            longest_refusal = max(longest_refusal, time.perf_counter() - began)
+
+    calls: list[asyncio.Task[None]] = []
+    ends = time.perf_counter() + 1.5
+    while (at := time.perf_counter()) < ends:
+        calls += [asyncio.create_task(log_in()) for _ in range(3)]
+        await asyncio.sleep(0.005)
+        stalls.append(time.perf_counter() - at - 0.005)
+    await asyncio.gather(*calls)
+    hasher.close()
+    # One hash takes some 60 ms and more on a busy machine: a loop that waited for each would show it.
+    assert sorted(stalls)[len(stalls) // 2] < 0.03
+    assert longest_refusal < 0.1
+    assert refused > len(calls) / 2
