@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import taskflow_http
 from taskflow_bootstrap.container import Container, close
-from taskflow_bootstrap.settings import Settings
+from taskflow_bootstrap.keys import cursor_keys
+from taskflow_bootstrap.settings import RateLimit, Settings
+from taskflow_core import Limit
+from taskflow_http.limits import Addresses, Limits
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-_CURSORS: Final = b"taskflow cursors"
+HSTS_SECONDS: Final = 365 * 24 * 3600
 
 
 def create_application(container: Container) -> ASGIApp:
@@ -26,15 +29,54 @@ def create_application(container: Container) -> ASGIApp:
     settings: Settings = container.settings()
     settings.require("database_url", "redis_url", "jwt_secret")
     taskflow_http.configure_logging(_log_format(settings), settings.log_level)
+    newest, *older = cursor_keys(settings)
     return taskflow_http.create_app(
         use_cases=container.use_cases(),
         tokens=container.tokens(),
         clock=container.clock(),
-        cursor_key=hmac.digest(settings.jwt_secret[0].encode(), _CURSORS, "sha256"),
+        limits=_limits(container),
+        addresses=_addresses(container),
+        cursor_key=newest,
+        older_cursor_keys=older,
         checks=container.checks(),
-        options=taskflow_http.HttpOptions(request_timeout=settings.request_timeout),
+        options=http_options(settings),
+        on_startup=[partial(_load_common_passwords, container)],
         on_shutdown=[partial(close, container)],
     )
+
+
+def http_options(settings: Settings) -> taskflow_http.HttpOptions:
+    """Return what the edge and the server's protocol go by."""
+    return taskflow_http.HttpOptions(
+        request_timeout=settings.request_timeout,
+        cors_origins=settings.cors_origins,
+        hsts_seconds=HSTS_SECONDS if settings.hsts else 0,
+    )
+
+
+def _limits(container: Container) -> Limits:
+    settings: Settings = container.settings()
+    return Limits(
+        rate_limits=container.limits(),
+        login=_limit("login", settings.rate_limit_login),
+        refresh=_limit("refresh", settings.rate_limit_refresh),
+        register=_limit("register", settings.rate_limit_register),
+        api=_limit("api", settings.rate_limit_api),
+    )
+
+
+def _limit(name: str, rate: RateLimit) -> Limit | None:
+    return None if rate is None else Limit(name, rate)
+
+
+def _addresses(container: Container) -> Addresses:
+    origins, proxies = container.origins(), container.proxies()
+    return Addresses(client=proxies.client_address, origin=origins.of, subject=origins.subject)
+
+
+async def _load_common_passwords(container: Container) -> None:
+    """Load them while nobody waits: the first who registers would, and all others with it."""
+    await asyncio.to_thread(container.common().load)
 
 
 def _log_format(settings: Settings) -> Literal["json", "console"]:

@@ -5,67 +5,67 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from taskflow_bootstrap.demo_accounts import DEMO_USERS
+from taskflow_bootstrap.keys import NoSecret, attempts_key, make_refresh_tokens, make_tokens
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import UseCases
-from taskflow_core.ports.security import AccessToken, AccessTokens, PasswordHasher, TokenClaims
+from taskflow_core.ports.persistence import LoginAttempts
+from taskflow_core.ports.security import AccessTokens, CommonPasswords, PasswordHasher, RefreshTokens
 from taskflow_core.ports.time import Clock, Ids
-from taskflow_security import BcryptPasswords, JwtTokens
-from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions
+from taskflow_security import BcryptPasswords, ZxcvbnPasswords
+from taskflow_sqlalchemy import (
+    SqlAlchemyIdentities,
+    SqlAlchemyLoginAttempts,
+    SqlAlchemyReads,
+    SqlAlchemySessionReads,
+    SqlAlchemyTransactions,
+)
 from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_system import SystemClock, Uuid7
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-ISSUER: Final = "taskflow"
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-class NoTokens:
-    """Stands for tokens where no secret is set; the CLI works without (port `AccessTokens`)."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def issue(self, claims: TokenClaims, now: datetime) -> AccessToken:
-        """Raise `SettingsError`."""
-        self._settings.require("jwt_secret")
-        raise AssertionError(claims, now)
-
-    def check(self, token: str, now: datetime) -> TokenClaims:
-        """Raise `SettingsError`."""
-        self._settings.require("jwt_secret")
-        raise AssertionError(token, now)
-
-
-def make_passwords(settings: Settings) -> PasswordHasher:
+def make_passwords(settings: Settings) -> BcryptPasswords:
     """Return what hashes passwords, with threads of its own."""
     return BcryptPasswords(cost=settings.password_cost, threads=settings.password_threads)
 
 
-def make_tokens(settings: Settings) -> AccessTokens:
-    """Return what signs and checks tokens."""
-    if not settings.jwt_secret:
-        return NoTokens(settings)
-    lifetime = timedelta(seconds=settings.access_token_lifetime)
-    return JwtTokens(settings.jwt_secret, issuer=ISSUER, audience=ISSUER, lifetime=lifetime)
+def make_common_passwords() -> ZxcvbnPasswords:
+    """Return what knows the passwords that nobody may choose, those of the demo among them."""
+    return ZxcvbnPasswords(user.password for user in DEMO_USERS)
+
+
+def make_grace(settings: Settings) -> timedelta:
+    """Return how long a replaced refresh token still gets the current one."""
+    return timedelta(seconds=settings.refresh_grace)
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What use cases need beside a store."""
 
+    settings: Settings
     passwords: PasswordHasher
+    common: CommonPasswords
     tokens: AccessTokens
+    refresh_tokens: RefreshTokens
     clock: Clock
     ids: Ids
 
     @classmethod
     def of(cls, settings: Settings) -> Tools:
         """Return tools of these settings."""
-        return cls(make_passwords(settings), make_tokens(settings), SystemClock(), Uuid7())
+        return cls(
+            settings, make_passwords(settings), make_common_passwords(),
+            make_tokens(settings), make_refresh_tokens(settings), SystemClock(), Uuid7(),
+        )  # fmt: skip
 
 
 def use_cases_on(connection: AsyncConnection, tools: Tools) -> UseCases:
@@ -78,11 +78,27 @@ def use_cases_on(connection: AsyncConnection, tools: Tools) -> UseCases:
         transactions=SqlAlchemyTransactions.joined(connection),
         task_reads=reads,
         user_reads=reads,
+        session_reads=SqlAlchemySessionReads.joined(connection),
+        identities=SqlAlchemyIdentities.joined(connection),
+        attempts=make_attempts(connection, tools.settings),
         passwords=tools.passwords,
+        common=tools.common,
         tokens=tools.tokens,
+        refresh_tokens=tools.refresh_tokens,
         clock=tools.clock,
         ids=tools.ids,
+        refresh_grace=make_grace(tools.settings),
     )
+
+
+def make_attempts(source: AsyncEngine | AsyncConnection, settings: Settings) -> LoginAttempts:
+    """Return what counts tries to log in: on connections of an engine, or inside a host's transaction."""
+    if not settings.jwt_secret:
+        return NoSecret(settings)
+    key = attempts_key(settings)
+    if isinstance(source, AsyncEngine):
+        return SqlAlchemyLoginAttempts(source, key)
+    return SqlAlchemyLoginAttempts.joined(source, key)
 
 
 @asynccontextmanager

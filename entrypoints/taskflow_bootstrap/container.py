@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from dependency_injector import containers, providers
 
-from taskflow_bootstrap.composition import Tools, make_passwords, make_tokens, one_transaction
+from taskflow_bootstrap.composition import (
+    Tools,
+    make_attempts,
+    make_common_passwords,
+    make_grace,
+    make_passwords,
+    one_transaction,
+)
 from taskflow_bootstrap.embedded import TaskFlow
 from taskflow_bootstrap.errors import SettingsError
+from taskflow_bootstrap.keys import make_origins, make_refresh_tokens, make_tokens
 from taskflow_bootstrap.retried import retried
 from taskflow_bootstrap.settings import Settings, variable
 from taskflow_core import UseCases
-from taskflow_core.ports.persistence import TaskReads, Transactions, UserReads
-from taskflow_core.ports.security import AccessTokens, PasswordHasher
+from taskflow_core.ports.persistence import (
+    Identities,
+    LoginAttempts,
+    SessionReads,
+    TaskReads,
+    Transactions,
+    UserReads,
+)
+from taskflow_core.ports.rate_limits import RateLimits
+from taskflow_core.ports.security import AccessTokens, PasswordHasher, RefreshTokens
 from taskflow_core.ports.time import Clock, Ids
-from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, open_engine, ping
+from taskflow_resilience import CircuitBreaker, FallbackRateLimits, ProcessRateLimits, State
+from taskflow_security import Origins, TrustedProxies, ZxcvbnPasswords
+from taskflow_sqlalchemy import (
+    SqlAlchemyIdentities,
+    SqlAlchemyReads,
+    SqlAlchemySessionReads,
+    SqlAlchemyTransactions,
+    open_engine,
+    ping,
+)
 from taskflow_system import SystemClock, Uuid7
 
 if TYPE_CHECKING:
@@ -58,6 +85,34 @@ def _checks(engine: AsyncEngine, redis: Redis) -> Checks:
     return {"postgresql": partial(ping, engine), "redis": partial(ping_redis, redis)}
 
 
+def _open_passwords(clients: AsyncExitStack, settings: Settings) -> PasswordHasher:
+    passwords = make_passwords(settings)
+    clients.callback(passwords.close)
+    return passwords
+
+
+def _make_limits(clients: AsyncExitStack, redis: Redis) -> RateLimits:
+    """Return limits that all processes share, and that each keeps by itself while Redis is away."""
+    from taskflow_redis import Batches, RedisRateLimits  # noqa: PLC0415 - loaded by then
+
+    batches = Batches(redis)
+    clients.push_async_callback(batches.aclose)
+    breaker = CircuitBreaker(on_change=_tell_of_redis)
+    return FallbackRateLimits(RedisRateLimits(batches), ProcessRateLimits(), breaker)
+
+
+def _tell_of_redis(state: State) -> None:
+    log = logging.getLogger(__name__)
+    if state is State.OPEN:
+        log.warning("Redis is away: each process counts rate limits by itself")
+    else:
+        log.warning("Redis is back: rate limits are counted there again")
+
+
+def _proxies(settings: Settings) -> TrustedProxies:
+    return TrustedProxies(settings.trusted_proxies)
+
+
 class Container(containers.DeclarativeContainer):
     """One per process. Nothing connects before it is first used; `close` ends what did."""
 
@@ -65,17 +120,29 @@ class Container(containers.DeclarativeContainer):
 
     clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
     ids: providers.Provider[Ids] = providers.Singleton(Uuid7)
-    passwords: providers.Provider[PasswordHasher] = providers.Singleton(make_passwords, settings)
-    tokens: providers.Provider[AccessTokens] = providers.Singleton(make_tokens, settings)
-    tools: providers.Provider[Tools] = providers.Singleton(Tools, passwords, tokens, clock, ids)
-
     clients: providers.Provider[AsyncExitStack] = providers.Singleton(AsyncExitStack)
+    passwords: providers.Provider[PasswordHasher] = providers.Singleton(_open_passwords, clients, settings)
+    common: providers.Provider[ZxcvbnPasswords] = providers.Singleton(make_common_passwords)
+    tokens: providers.Provider[AccessTokens] = providers.Singleton(make_tokens, settings)
+    refresh_tokens: providers.Provider[RefreshTokens] = providers.Singleton(make_refresh_tokens, settings)
+    refresh_grace: providers.Provider[timedelta] = providers.Singleton(make_grace, settings)
+    origins: providers.Provider[Origins] = providers.Singleton(make_origins, settings)
+    proxies: providers.Provider[TrustedProxies] = providers.Singleton(_proxies, settings)
+    tools: providers.Provider[Tools] = providers.Singleton(
+        Tools, settings, passwords, common, tokens, refresh_tokens, clock, ids
+    )
+
     engine: providers.Provider[AsyncEngine] = providers.Singleton(_open_engine, clients, settings)
     transactions: providers.Provider[Transactions] = providers.Singleton(SqlAlchemyTransactions, engine)
     task_reads: providers.Provider[TaskReads] = providers.Singleton(SqlAlchemyReads, engine)
     user_reads: providers.Provider[UserReads] = providers.Singleton(SqlAlchemyReads, engine)
 
+    session_reads: providers.Provider[SessionReads] = providers.Singleton(SqlAlchemySessionReads, engine)
+    identities: providers.Provider[Identities] = providers.Singleton(SqlAlchemyIdentities, engine)
+    attempts: providers.Provider[LoginAttempts] = providers.Singleton(make_attempts, engine, settings)
+
     redis: providers.Provider[Redis] = providers.Singleton(_open_redis, clients, settings)
+    limits: providers.Provider[RateLimits] = providers.Singleton(_make_limits, clients, redis)
     checks: providers.Provider[Checks] = providers.Singleton(_checks, engine, redis)
 
     plain_use_cases: providers.Provider[UseCases] = providers.Singleton(
@@ -83,10 +150,16 @@ class Container(containers.DeclarativeContainer):
         transactions=transactions,
         task_reads=task_reads,
         user_reads=user_reads,
+        session_reads=session_reads,
+        identities=identities,
+        attempts=attempts,
         passwords=passwords,
+        common=common,
         tokens=tokens,
+        refresh_tokens=refresh_tokens,
         clock=clock,
         ids=ids,
+        refresh_grace=refresh_grace,
     )
     use_cases: providers.Provider[UseCases] = providers.Singleton(retried, plain_use_cases)
 
@@ -94,7 +167,7 @@ class Container(containers.DeclarativeContainer):
 def taskflow_of(container: Container) -> TaskFlow:
     """Return what a container holds, as those who use it want it."""
     together = partial(one_transaction, container.engine(), container.tools())
-    return TaskFlow(container.use_cases(), container.user_reads(), together)
+    return TaskFlow(container.use_cases(), container.user_reads(), container.transactions(), together)
 
 
 async def close(container: Container) -> None:

@@ -8,24 +8,10 @@ from datetime import timedelta
 from typing import Final
 
 from taskflow_bootstrap.container import Container, taskflow_of
+from taskflow_bootstrap.demo_accounts import DEMO_USERS, DemoUser
 from taskflow_core import Actor, NewTask, NotFound, Priority, Role, Status, User, UserQuery
 from taskflow_core.users import check_password
 
-
-@dataclass(frozen=True, slots=True)
-class DemoUser:
-    """An account that everybody knows."""
-
-    email: str
-    name: str
-    role: Role
-    password: str
-
-
-DEMO_USERS: Final = (
-    DemoUser("admin@example.com", "Ada Admin", Role.ADMIN, "admin123"),
-    DemoUser("user@example.com", "Uma User", Role.USER, "user123"),
-)
 _TASKS: Final = (
     # Title, status, priority, days until it is due.
     ("Read the five-minute tour in the README", Status.IN_PROGRESS, Priority.HIGH, 1),

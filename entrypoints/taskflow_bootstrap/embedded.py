@@ -19,11 +19,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from taskflow_bootstrap.composition import Tools, use_cases_on
 from taskflow_bootstrap.settings import Settings
-from taskflow_core import NotFound, UseCases, UserView
-from taskflow_core.ports.persistence import UserReads
+from taskflow_core import NotFound, Origin, Task, UseCases, UserView
+from taskflow_core.ports.persistence import Transactions, UserReads
 from taskflow_core.users import check_email
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ class TaskFlow:
     Attributes:
         use_cases: All that one can do with it.
         user_reads: The read side of users, for what the operator of an installation needs beyond that.
+        transactions: Units of work, likewise.
         together: Enters one transaction and gives the use cases inside it: many small commands cost one
             commit, and are kept or lost together.
     """
 
     use_cases: UseCases
     user_reads: UserReads
+    transactions: Transactions
     together: Callable[[], AbstractAsyncContextManager[UseCases]]
 
     async def user_by_email(self, email: str) -> UserView:
@@ -54,12 +57,24 @@ class TaskFlow:
             NotFound: There is none.
         """
         try:
-            found = await self.user_reads.credentials(check_email(email))
+            found = await self.user_reads.credentials(check_email(email), Origin())
         except ValueError:
             found = None
         if found is None:
             raise NotFound(f"There is no account of {email}.")
         return found.user
+
+    async def task(self, task_id: UUID) -> Task:
+        """Return a task, whosever it is and a deleted one too.
+
+        Raises:
+            NotFound: There is none.
+        """
+        async with self.transactions() as transaction:
+            found = (await transaction.tasks.load([task_id])).get(task_id)
+        if found is None:
+            raise NotFound("There is no such task.")
+        return found
 
 
 def embed(connection: AsyncConnection, settings: Settings | None = None) -> UseCases:
@@ -71,6 +86,9 @@ def embed(connection: AsyncConnection, settings: Settings | None = None) -> UseC
     Args:
         connection: Of the host, with a transaction begun.
         settings: For passwords and tokens; without a `jwt_secret`, registering and signing in are refused.
+
+    A log-in that is refused counts as a failed one only where the host commits all the same: who lets
+    strangers sign in does it on connections of TaskFlow's own.
     """
     return use_cases_on(connection, _shared(settings or Settings()))
 

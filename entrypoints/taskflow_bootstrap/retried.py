@@ -19,6 +19,12 @@ PAUSE_SECONDS: Final = 0.02
 
 WRITES: Final = (
     "register",
+    "log_in",
+    "refresh",
+    "end_session",
+    "end_sessions",
+    "change_password",
+    "reset_password",
     "create_task",
     "change_task",
     "delete_task",

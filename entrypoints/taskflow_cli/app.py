@@ -15,6 +15,8 @@ COMMANDS: Final = {
     "doctor": ("taskflow_cli.doctor:doctor", "Check all that TaskFlow needs, and say what to do."),
     "openapi": ("taskflow_cli.openapi:openapi", "Write the API's description or a request collection."),
     "users": ("taskflow_cli.users:users", "Work with accounts."),
+    "sessions": ("taskflow_cli.sessions:sessions", "See where accounts are signed in, and sign them out."),
+    "auth": ("taskflow_cli.auth:auth", "See who may do what, and what happened to accounts."),
     "tasks": ("taskflow_cli.tasks:tasks", "Work with tasks."),
 }
 """Name to where the command is, and the first sentence of its help."""

@@ -42,7 +42,7 @@ def dev(host: str | None, port: int | None, data_dir: Path) -> None:
 
 
 def _tell_where(running: Running) -> None:
-    from taskflow_bootstrap.demo import DEMO_USERS
+    from taskflow_bootstrap.demo_accounts import DEMO_USERS
 
     lines = [
         ("API", running.api_url),

@@ -15,6 +15,7 @@ code  means
 9     a dependency cannot serve this now; later it may
 10    settings are missing or wrong
 11    it cannot start: a port or a data directory in use, a database that cannot be used
+12    too many requests, or failed log-ins; later it may be done
 130   interrupted
 ====  =========================================================
 """
@@ -34,6 +35,7 @@ from taskflow_core import (
     Forbidden,
     InvalidInput,
     NotFound,
+    RateLimited,
     TaskFlowError,
     Unauthenticated,
     Unavailable,
@@ -53,6 +55,7 @@ EXIT_CODES: Final[Mapping[type[Exception], int]] = {
     Unavailable: 9,
     SettingsError: 10,
     StartError: 11,
+    RateLimited: 12,
 }
 """The nearest base class that stands here decides."""
 

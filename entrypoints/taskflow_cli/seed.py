@@ -26,7 +26,7 @@ def seed(data_dir: Path | None, yes: bool) -> None:
     In the database of `taskflow dev` they get the passwords that everybody knows. In any other, an admin
     is an admin: it asks first, and the passwords are random and told once.
     """
-    from taskflow_bootstrap.demo import DEMO_USERS
+    from taskflow_bootstrap.demo_accounts import DEMO_USERS
     from taskflow_cli.found import found
 
     where = found(data_dir)

@@ -10,9 +10,18 @@ import click
 from taskflow_cli import options
 from taskflow_cli.listing import Listing
 from taskflow_cli.session import Session, with_session
-from taskflow_core import NewUser, Role, UserChange, UserChanges, UserDeletion, UserQuery, UserView
+from taskflow_core import (
+    NewUser,
+    PasswordReset,
+    Role,
+    UserChange,
+    UserChanges,
+    UserDeletion,
+    UserQuery,
+    UserView,
+)
 from taskflow_core.queries import LIMIT_DEFAULT
-from taskflow_http import schemas
+from taskflow_http import account_schemas
 
 _COLUMNS = ("ID", "Email", "Name", "Role", "Active", "Created")
 _who = click.argument("who", metavar="EMAIL|ID")
@@ -40,7 +49,7 @@ async def list_(session: Session, limit: int, everything: bool, **chosen: Any) -
     listing = Listing(session.do.list_users, session.actor, None if everything else limit)
     found = [user async for user in listing.items(UserQuery(**chosen))]
     if session.out.as_json:
-        session.out.json({"data": [schemas.User.of(user) for user in found], "more": listing.more})
+        session.out.json({"data": [account_schemas.User.of(user) for user in found], "more": listing.more})
         return
     session.out.table(_COLUMNS, map(_row, found), empty="No users.")
     if listing.more:
@@ -53,7 +62,7 @@ async def list_(session: Session, limit: int, everything: bool, **chosen: Any) -
 async def show(session: Session, who: str) -> None:
     """Show one account."""
     user = await session.do.find_user(await session.user_id(who), session.actor)
-    session.out.record(schemas.User.of(user))
+    session.out.record(account_schemas.User.of(user))
 
 
 @users.command()
@@ -68,7 +77,21 @@ async def create(session: Session, email: str, name: str | None, role: Role, pas
     """Make an account. The password is asked for, never given as an argument, which others could see."""
     password = _password(from_stdin=password_stdin)
     new = NewUser(email=email, name=name or email.partition("@")[0], password=password, role=role)
-    session.out.record(schemas.User.of(await session.do.create_user(new, session.actor)))
+    session.out.record(account_schemas.User.of(await session.do.create_user(new, session.actor)))
+
+
+@users.command("reset-password")
+@_who
+@click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
+)
+@with_session
+async def reset_password(session: Session, who: str, password_stdin: bool) -> None:
+    """Give an account a new password, and end all its sessions."""
+    user = await session.do.find_user(await session.user_id(who), session.actor)
+    reset = PasswordReset(user.id, _password(from_stdin=password_stdin))
+    await session.do.reset_password(reset, session.actor)
+    session.out.say(f"{user.email} has a new password; all sessions ended.")
 
 
 @users.command("set-role")
@@ -123,7 +146,7 @@ async def purge(session: Session, yes: bool) -> None:
 
 async def _change(session: Session, who: str, changes: UserChanges) -> None:
     change = UserChange(await session.user_id(who), changes)
-    session.out.record(schemas.User.of(await session.do.change_user(change, session.actor)))
+    session.out.record(account_schemas.User.of(await session.do.change_user(change, session.actor)))
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -34,7 +34,7 @@ class Cli:
     async def _open(self, _: Path | None) -> AsyncIterator[TaskFlow]:
         if self.refuses is not None:
             raise self.refuses
-        yield TaskFlow(self.world.use_cases, self.world.reads, self._together)
+        yield TaskFlow(self.world.use_cases, self.world.reads, self.world.transactions, self._together)
 
     @asynccontextmanager
     async def _together(self) -> AsyncIterator[UseCases]:

@@ -13,7 +13,10 @@ from taskflow_cli.app import COMMANDS, cli
 
 
 def test_the_list_of_commands_is_that_of_the_design() -> None:
-    assert list(COMMANDS) == ["dev", "serve", "migrate", "seed", "doctor", "openapi", "users", "tasks"]
+    assert list(COMMANDS) == [
+        *("dev", "serve", "migrate", "seed", "doctor", "openapi"),
+        *("users", "sessions", "auth", "tasks"),
+    ]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -22,6 +22,7 @@ from taskflow_core import (
     LastAdmin,
     NotFound,
     TaskFlowError,
+    TooManyAttempts,
     Unavailable,
     VersionMismatch,
 )
@@ -60,6 +61,7 @@ def test_the_codes_differ_and_are_none_of_the_reserved() -> None:
         (SettingsError(["TASKFLOW_PORT is wrong."]), 10),
         (StartError("It is broken."), 11),
         (InUse("Port 3000 is taken."), 11),
+        (TooManyAttempts(7.5), 12),
     ],
 )
 def test_errors_end_with_their_code(taskflow: Cli, error: Exception, code: int) -> None:
