@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_ROUNDING: Final = 1e-6
+"""Seconds; more than adding up a thousand intervals loses, on a machine that has run for a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def gcra(limit: Limit, arrival: float | None, now: float, cost: int) -> tuple[De
     Args:
         limit: The rate.
         arrival: The theoretical arrival time kept from before, in seconds; None at the first.
-        now: Seconds by the same clock.
+        now: Seconds by the same clock, one that counts from the machine's start or so: what a float
+            keeps of the seconds since 1970 is too coarse.
         cost: How many requests this one counts for. One that costs more than the burst counts for the
             whole burst: it could never pass otherwise.
     """
@@ -83,8 +86,8 @@ def gcra(limit: Limit, arrival: float | None, now: float, cost: int) -> tuple[De
     # Never further ahead than a whole burst, whatever clock wrote it.
     before = min(max(arrival or now, now), now + burst)
     allowed_at = before + charge - burst
-    allowed = allowed_at <= now + 1e-9
+    allowed = allowed_at <= now + _ROUNDING
     after = before + charge if allowed else before
     ahead = after - now
-    remaining = max(0, math.floor((burst - ahead) / interval + 1e-9))
+    remaining = max(0, math.floor((burst - ahead + _ROUNDING) / interval))
     return Decision(allowed, limit, remaining, max(ahead, 0.0), max(allowed_at - now, 0.0)), after
