@@ -210,6 +210,21 @@ class TestOverPostgres:
         assert all(answers)
         assert await self.asked(counted) == before + 1
 
+    async def test_what_arrives_while_two_are_under_way_is_one_more(
+        self, concurrent_persistence: Persistence, counted: Any
+    ) -> None:
+        user = await concurrent_persistence.new_user()
+        session = await concurrent_persistence.open_session(user.id)
+        before = await self.asked(counted)
+        asked = []
+        with counted.transaction():
+            counted.execute("LOCK TABLE sessions")
+            for _ in range(20):
+                asked.append(asyncio.create_task(concurrent_persistence.identity(session)))
+                await asyncio.sleep(0.02)
+        assert all(await asyncio.gather(*asked))
+        assert await self.asked(counted) == before + 3
+
     async def test_the_busier_the_fewer(self, concurrent_persistence: Persistence, counted: Any) -> None:
         user = await concurrent_persistence.new_user()
         session = await concurrent_persistence.open_session(user.id)

@@ -134,6 +134,35 @@ class TestOpening:
             await persistence.open_session(user.id, password_version=version)
         assert await persistence.session_reads.sessions(user.id) == ()
 
+    @pytest.mark.parametrize("refused_first", [False, True])
+    @pytest.mark.parametrize("beside", ["nothing", "an event", "a session", "a task"])
+    async def test_one_is_refused_whatever_is_beside_it(
+        self, persistence: Persistence, beside: str, *, refused_first: bool
+    ) -> None:
+        user = await persistence.new_user()
+        fine, refused, task = new_session(user.id), new_session(user.id), new_task(user.id)
+        async with persistence.transactions() as unit:
+            if refused_first:
+                unit.sessions.open(refused, password_version=2)
+            match beside:
+                case "an event":
+                    unit.events.add(new_event(user.id))
+                case "a session":
+                    unit.sessions.open(fine, password_version=1)
+                case "a task":
+                    unit.sessions.open(fine, password_version=1)
+                    unit.tasks.add(task, entry_of(task))
+                case _:
+                    pass
+            if not refused_first:
+                unit.sessions.open(refused, password_version=2)
+            with pytest.raises(InvalidCredentials):
+                await unit.commit()
+        assert await persistence.session_reads.sessions(user.id) == ()
+        assert await persistence.session(fine.id) is None
+        assert await persistence.task(task.id) is None
+        assert await persistence.events() == []
+
     async def test_a_refusal_takes_back_all_that_came_along(self, persistence: Persistence) -> None:
         user, other = await persistence.new_user(), await persistence.new_user()
         newcomer, fine, task = new_user(), new_session(other.id), new_task(other.id)

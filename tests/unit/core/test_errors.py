@@ -17,7 +17,10 @@ from taskflow_core import (
     InvalidCredentials,
     InvalidInput,
     NotFound,
+    RateLimited,
+    RefreshReused,
     TaskFlowError,
+    TooManyAttempts,
     Unauthenticated,
     Unavailable,
     UnknownOwner,
@@ -33,7 +36,9 @@ ALL = subclasses(TaskFlowError)
 
 
 def made(kind: type[TaskFlowError]) -> TaskFlowError:
-    arguments: dict[type[TaskFlowError], tuple[object, ...]] = {InvalidInput: ([],), BatchFailed: ([],)}
+    arguments: dict[type[TaskFlowError], tuple[object, ...]] = {
+        InvalidInput: ([],), BatchFailed: ([],), RateLimited: (1,), TooManyAttempts: (1,),
+    }  # fmt: skip
     return kind(*arguments.get(kind, ()))  # type: ignore[arg-type]  # each as its class wants it
 
 
@@ -87,6 +92,7 @@ def test_an_unknown_owner_is_a_fault_of_the_field() -> None:
 
 def test_who_is_not_known_is_one_kind_whatever_the_reason() -> None:
     assert issubclass(InvalidCredentials, Unauthenticated)
+    assert issubclass(RefreshReused, Unauthenticated)
 
 
 def test_a_failed_batch_tells_of_each_item() -> None:
@@ -99,3 +105,13 @@ def test_what_is_unavailable_tells_when_to_come_again() -> None:
     assert Unavailable().retry_after == 1
     assert Contention(retry_after=7).retry_after == 7
     assert Contention("Busy.").detail == "Busy."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(-1, 1), (0, 1), (0.001, 1), (1, 1), (1.001, 2), (11.9, 12), (300, 300)]
+)
+def test_a_limit_tells_in_whole_seconds_when_to_come_again(seconds: float, told: int) -> None:
+    for error in (RateLimited(seconds), TooManyAttempts(seconds)):
+        assert error.retry_after == told
+        assert isinstance(error.retry_after, int)
+    assert RateLimited(1, "Slowly.").detail == "Slowly."

@@ -113,6 +113,8 @@ def test_one_may_what_one_holds(permission: Permission) -> None:
 
 def test_actors_know_who_they_are() -> None:
     assert Actor.of(ME, Role.MANAGER, "r") == Actor(ME, PERMISSIONS[Role.MANAGER], "r")
+    assert Actor.of(ME, Role.USER, session_id=OTHER).session_id == OTHER
+    assert Actor.operator("r").session_id is None
     assert Actor.operator("r") == Actor(None, frozenset(Permission), "r")
     assert Actor(ME).owns(ME)
     assert not Actor(ME).owns(OTHER)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from support.samples import NOW, OPERATOR, PASSWORD, World, actor
 from taskflow_core import (
     Action,
     EmailTaken,
+    End,
+    EventType,
     InvalidInput,
     LastAdmin,
     NewUser,
@@ -55,6 +58,13 @@ class TestCreate:
         with pytest.raises(InvalidInput) as caught:
             await world.use_cases.create_user(NewUser(email="x", name="", password="short"), actor(admin))
         assert [fault.path for fault in caught.value.faults] == [("email",), ("name",), ("password",)]
+
+    async def test_a_common_password_is_refused(self, world: World, admin: User) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            await world.use_cases.create_user(
+                NewUser(email="a@b", name="N", password="iloveyou"), actor(admin)
+            )
+        assert [fault.path for fault in caught.value.faults] == [("password",)]
 
     async def test_an_email_belongs_to_one_account_in_any_letter_case(
         self, world: World, admin: User
@@ -114,6 +124,74 @@ class TestChange:
             with pytest.raises(error):
                 await world.use_cases.change_user(command, actor(admin))
         assert world.store.users[user.id] == user
+
+
+class TestWhatAChangeTells:
+    @pytest.mark.parametrize(
+        ("before", "changes", "told"),
+        [
+            ({}, UserChanges(name="New", email="new@x"), []),
+            ({}, UserChanges(role=Role.USER, active=True, name="New"), []),
+            ({}, UserChanges(role=Role.ADMIN), [(EventType.ROLE_CHANGED, {"from": "user", "to": "admin"})]),
+            ({}, UserChanges(active=False), [(EventType.ACTIVITY_CHANGED, {"active": "false"})]),
+            ({"active": False}, UserChanges(active=True), [(EventType.ACTIVITY_CHANGED, {"active": "true"})]),
+            (
+                {},
+                UserChanges(role=Role.MANAGER, active=False),
+                [
+                    (EventType.ROLE_CHANGED, {"from": "user", "to": "manager"}),
+                    (EventType.ACTIVITY_CHANGED, {"active": "false"}),
+                ],
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("by_operator", [False, True])
+    async def test_a_role_or_activity_is_told_and_who_changed_it(
+        self,
+        world: World,
+        admin: User,
+        before: dict[str, Any],
+        changes: UserChanges,
+        told: list[tuple[EventType, dict[str, str]]],
+        *,
+        by_operator: bool,
+    ) -> None:
+        user = world.add_user(**before)
+        asking = OPERATOR if by_operator else actor(admin)
+        now = world.clock.forward()
+        await world.use_cases.change_user(UserChange(user.id, changes), asking)
+        by = "operator" if by_operator else str(admin.id)
+        assert [(e.type, e.detail, e.user_id, e.at) for e in world.events()] == [
+            (kind, detail | {"by": by}, user.id, now) for kind, detail in told
+        ]
+
+    @pytest.mark.parametrize(
+        ("before", "changes", "ends"),
+        [
+            ({}, UserChanges(active=False), True),
+            ({}, UserChanges(active=False, role=Role.ADMIN), True),
+            ({}, UserChanges(role=Role.ADMIN), False),
+            ({}, UserChanges(name="New"), False),
+            ({"active": False}, UserChanges(active=True), False),
+            ({"active": False}, UserChanges(active=False, name="New"), False),
+        ],
+    )
+    async def test_who_is_deactivated_is_signed_out(
+        self, world: World, before: dict[str, Any], changes: UserChanges, *, ends: bool
+    ) -> None:
+        user, other = world.add_user(**before), world.add_user()
+        mine, anothers = world.add_session(user.id), world.add_session(other.id)
+        now = world.clock.forward()
+        await world.use_cases.change_user(UserChange(user.id, changes), OPERATOR)
+        expected = replace(mine, ended_at=now, end=End.DEACTIVATED) if ends else mine
+        assert world.store.sessions == {mine.id: expected, anothers.id: anothers}
+
+    async def test_what_is_refused_tells_and_ends_nothing(self, world: World, admin: User) -> None:
+        session = world.add_session(admin.id)
+        with pytest.raises(LastAdmin):
+            await world.use_cases.change_user(UserChange(admin.id, UserChanges(active=False)), OPERATOR)
+        assert world.events() == []
+        assert world.store.sessions == {session.id: session}
 
 
 LOSSES: dict[str, Callable[[UseCases, User], Awaitable[object]]] = {

@@ -8,7 +8,7 @@ import pytest
 
 from support.samples import NOW, new_id, new_user
 from taskflow_core import Credentials, InvalidInput, Role, User, UserChanges, UserView, VersionMismatch
-from taskflow_core.users import check_email, check_name, check_password
+from taskflow_core.users import check_email, check_name, check_new_password, check_password
 
 LATER = NOW + timedelta(hours=1)
 LABEL = "x" * 63
@@ -216,8 +216,56 @@ def test_a_version_must_be_the_present_one_where_it_is_given() -> None:
 def test_a_view_shows_every_field_but_secrets_and_deletion() -> None:
     user = new_user(role=Role.ADMIN, active=False, version=4, updated_at=LATER)
     view = UserView.of(user)
-    hidden = {"password_hash", "deleted_at"}
+    hidden = {"password_hash", "password_version", "deleted_at"}
     assert {name: getattr(view, name) for name in UserView.__slots__} == {
         name: getattr(user, name) for name in User.__slots__ if name not in hidden
     }
-    assert Credentials(view, "hash").user is view
+    assert Credentials(view, "hash", 1).user is view
+
+
+def test_a_new_password_is_another_version() -> None:
+    user = new_user(password_version=4)
+    expected = replace(user, password_hash="new", password_version=5, version=2, updated_at=LATER)
+    user.set_password("new", LATER)
+    assert user == expected
+
+
+COMMON = frozenset({"iloveyou", "correct horse"})
+OWN, FIRST = "must not be your name or email", "is one of the passwords that are tried first"
+
+
+@pytest.mark.parametrize(
+    ("password", "fault"),
+    [
+        ("1234567", "must have at least 8 characters"),
+        ("x" * 257, "must have at most 256 characters"),
+        ("1234567\0", "must not contain NUL"),
+        ("1234567\ud800", "must be valid Unicode"),
+        ("iloveyou", FIRST),
+        ("correct horse", FIRST),
+        ("Ada Lovelace", OWN),
+        ("  ada LOVELACE ", OWN),
+        ("Ad\uff41 Lovelace", OWN),
+        ("straße-fan@example.com", OWN),
+        ("STRASSE-FAN@EXAMPLE.COM", OWN),
+        ("Straße-Fan", OWN),
+        ("iloveyou ", None),
+        ("Ada Lovelace 1815", None),
+        ("@example.com", None),
+        ("aaaaaaaa", None),
+        ("        ", None),
+        ("\U0001f511" * 8, None),
+        ("x" * 256, None),
+    ],
+)
+def test_which_passwords_may_be_set(password: str, fault: str | None) -> None:
+    def check() -> str:
+        return check_new_password(
+            password, email=" Straße-Fan@example.com", name=" Ada Lovelace ", common=COMMON
+        )
+
+    if fault is None:
+        assert check() == password
+    else:
+        with pytest.raises(ValueError, match=f"^{fault}"):
+            check()
