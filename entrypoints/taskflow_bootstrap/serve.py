@@ -13,11 +13,12 @@ from typing import Final
 import uvicorn
 import uvloop
 
-from taskflow_bootstrap.application import create_application
+from taskflow_bootstrap.application import create_application, http_options
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
 from taskflow_bootstrap.processes import Processes
 from taskflow_bootstrap.settings import Settings
+from taskflow_http.protocol import protocol_class
 
 DRAIN_SECONDS: Final = 10
 """How long requests in flight may take to end once a stop is asked for."""
@@ -92,7 +93,10 @@ async def serve_api(
     config = uvicorn.Config(
         create_application(container),
         loop="uvloop",
-        http="httptools",
+        http=protocol_class(http_options(container.settings())),
+        # Whom to believe about clients' addresses is TASKFLOW_TRUSTED_PROXIES' to say; uvicorn believes
+        # whoever comes from 127.0.0.1.
+        proxy_headers=False,
         ws="none",
         lifespan="on",
         # The application logs requests itself, and its configuration of logs is the process's.

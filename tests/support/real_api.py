@@ -16,18 +16,26 @@ from support.samples import OPERATOR
 from taskflow_bootstrap.application import create_application
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.settings import Settings
-from taskflow_core import NewUser, Role, UseCases, UserView
-from taskflow_core.ports.security import TokenClaims
+from taskflow_core import LogInAttempt, NewUser, Origin, Role, SignedIn, UseCases, UserView
 
+PASSWORD = "a password of the tests"
 SECRET = "a secret for tests only, long enough to be one"
 
 
 @dataclass
 class Person:
-    """Somebody with a token."""
+    """Somebody who is signed in."""
 
     view: UserView
-    headers: dict[str, str]
+    signed_in: SignedIn
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.signed_in.access_token.value}"}
+
+    @property
+    def email(self) -> str:
+        return self.view.email
 
 
 @dataclass
@@ -42,11 +50,14 @@ class Instance:
         return self.container.use_cases()
 
     async def person(self, role: Role = Role.USER) -> Person:
-        """Make an account."""
-        new = NewUser(email=f"{uuid4()}@example.com", name="Person", password="long enough", role=role)
+        """Make an account, and sign it in."""
+        new = NewUser(email=f"{uuid4()}@example.com", name="Person", password=PASSWORD, role=role)
         view = await self.use_cases.create_user(new, OPERATOR)
-        token = self.container.tokens().issue(TokenClaims(view.id, view.role), self.container.clock()())
-        return Person(view, {"Authorization": f"Bearer {token.value}"})
+        return Person(view, await self.sign_in(view.email))
+
+    async def sign_in(self, email: str, password: str = PASSWORD, agent: str | None = None) -> SignedIn:
+        """Open a session, past the limits of HTTP."""
+        return await self.use_cases.log_in(LogInAttempt(email, password, Origin(user_agent=agent)))
 
     async def call(self, person: Person, method: str, path: str, **more: Any) -> httpx.Response:
         """Send a request as somebody."""
@@ -61,23 +72,39 @@ class Instance:
         return made
 
 
+def settings_of(database_url: str, redis_url: str, **given: Any) -> Settings:
+    """Return settings for tests: cheap passwords, no rate limits, quiet; `given` goes before that."""
+    fields: dict[str, Any] = {
+        "database_url": database_url,
+        "redis_url": redis_url,
+        "jwt_secret": (SECRET,),
+        "password_cost": 4,
+        "log_level": "error",
+        "rate_limit_login": None,
+        "rate_limit_refresh": None,
+        "rate_limit_register": None,
+        "rate_limit_api": None,
+    }
+    return Settings(**fields | given)
+
+
 @asynccontextmanager
-async def open_instances(database_url: str, redis_url: str, number: int = 1) -> AsyncIterator[list[Instance]]:
-    """Start instances of the API, as `taskflow serve` would compose them."""
-    settings = Settings(
-        database_url=database_url,
-        redis_url=redis_url,
-        jwt_secret=(SECRET,),
-        password_cost=4,
-        log_level="error",
-    )
+async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
+    """Start an instance of the API, as `taskflow serve` would compose it."""
     async with AsyncExitStack() as stack:
-        instances = []
-        for _ in range(number):
-            container = Container(settings=settings)
-            stack.push_async_callback(close, container)
-            application = cast("Starlette", create_application(container))
-            # As a server would: what runs in the background ends before the connections do.
-            await stack.enter_async_context(application.router.lifespan_context(application))
-            instances.append(Instance(container, await stack.enter_async_context(client_of(application))))
-        yield instances
+        container = Container(settings=settings)
+        stack.push_async_callback(close, container)
+        application = cast("Starlette", create_application(container))
+        # As a server would: what runs in the background ends before the connections do.
+        await stack.enter_async_context(application.router.lifespan_context(application))
+        yield Instance(container, await stack.enter_async_context(client_of(application)))
+
+
+@asynccontextmanager
+async def open_instances(
+    database_url: str, redis_url: str, number: int = 1, **given: Any
+) -> AsyncIterator[list[Instance]]:
+    """Start instances with the same settings; see `settings_of`."""
+    settings = settings_of(database_url, redis_url, **given)
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(open_instance(settings)) for _ in range(number)]
