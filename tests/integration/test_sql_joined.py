@@ -7,9 +7,23 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from support.samples import NOW, OPERATOR, entry_of, new_id, new_task, new_user
-from taskflow_core import Contention, Origin, TaskChanges
-from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, driver_url
+from support.samples import (
+    NOW,
+    OPERATOR,
+    entry_of,
+    new_event,
+    new_id,
+    new_session,
+    new_task,
+    new_user,
+)
+from taskflow_core import Contention, EventQuery, InvalidCredentials, Origin, TaskChanges
+from taskflow_sqlalchemy import (
+    SqlAlchemyReads,
+    SqlAlchemySessionReads,
+    SqlAlchemyTransactions,
+    driver_url,
+)
 
 
 @pytest.fixture
@@ -80,6 +94,45 @@ async def test_a_statement_that_fails_leaves_the_hosts_transaction_usable(host: 
             unit.users.add(double)
             with pytest.raises(Contention):
                 await unit.commit()
+        await connection.execute(text("INSERT INTO orders VALUES (2)"))
+    assert await orders(host) == 2
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_an_account_with_its_session_is_kept_or_taken_back_with_the_hosts(
+    host: AsyncEngine, engine: AsyncEngine, *, kept: bool
+) -> None:
+    user = new_user()
+    session, event = new_session(user.id), new_event(user.id)
+    async with host.connect() as connection, connection.begin() as transaction:
+        async with SqlAlchemyTransactions.joined(connection)() as unit:
+            unit.users.add(user)
+            unit.sessions.open(session, password_version=1)
+            unit.events.add(event)
+            await unit.commit()
+        async with SqlAlchemyTransactions.joined(connection)() as unit:
+            assert await unit.sessions.load(session.id)
+        await (transaction.commit() if kept else transaction.rollback())
+    async with SqlAlchemyTransactions(engine)() as unit:
+        assert (await unit.sessions.load(session.id) is not None) is kept
+    page = await SqlAlchemySessionReads(engine).events(EventQuery(owner=user.id), NOW)
+    assert page.items == ((event,) if kept else ())
+
+
+async def test_a_session_that_is_refused_leaves_the_hosts_transaction_usable(host: AsyncEngine) -> None:
+    async with host.begin() as connection:
+        user_id, _ = await add_both(connection)
+        refused, fine = new_session(user_id), new_session(user_id)
+        async with SqlAlchemyTransactions.joined(connection)() as unit:
+            unit.sessions.open(refused, password_version=2)
+            with pytest.raises(InvalidCredentials):
+                await unit.commit()
+        async with SqlAlchemyTransactions.joined(connection)() as unit:
+            unit.sessions.open(fine, password_version=1)
+            await unit.commit()
+        async with SqlAlchemyTransactions.joined(connection)() as unit:
+            assert await unit.sessions.load(refused.id) is None
+            assert await unit.sessions.load(fine.id) is not None
         await connection.execute(text("INSERT INTO orders VALUES (2)"))
     assert await orders(host) == 2
 
