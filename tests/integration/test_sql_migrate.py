@@ -1,17 +1,29 @@
 """`migrate` brings whatever it finds to head, or tells clearly why it cannot."""
 
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from alembic import command
 
+from support.samples import new_session
+from taskflow_core import Origin
 from taskflow_embedded import PostgresServer
-from taskflow_sqlalchemy import MigrationError, inspect, migrate, migration_sql
+from taskflow_sqlalchemy import (
+    MigrationError,
+    SqlAlchemyReads,
+    SqlAlchemyTransactions,
+    inspect,
+    migrate,
+    migration_sql,
+    open_engine,
+)
 from taskflow_sqlalchemy.migrating import MIGRATOR_LOCK
-from taskflow_sqlalchemy.revisions import head_revision
+from taskflow_sqlalchemy.revisions import alembic_config, head_revision
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
@@ -136,3 +148,25 @@ def test_migrations_as_sql_make_the_same_tables(fresh_database_url: str) -> None
         made = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
     assert made == (7,)
     assert asyncio.run(migrate(fresh_database_url)).before == head_revision()
+
+
+async def test_accounts_from_before_sessions_can_sign_in(fresh_database_url: str) -> None:
+    config, script = alembic_config(), io.StringIO()
+    config.output_buffer = script
+    command.upgrade(config, "0001", sql=True)
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        connection.execute(script.getvalue())
+        connection.execute(
+            "INSERT INTO users VALUES (gen_random_uuid(), 'a@b', 'A', 'hash', 'user', true, 0, now(), now(), "
+            "NULL, 1)"
+        )
+    report = await migrate(fresh_database_url)
+    assert (report.before, report.after) == ("0001", head_revision())
+    engine = open_engine(fresh_database_url)
+    found = await SqlAlchemyReads(engine).credentials("a@b", Origin())
+    assert found is not None
+    assert (found.password_hash, found.password_version, found.has_signed_in) == ("hash", 1, False)
+    async with SqlAlchemyTransactions(engine)() as unit:
+        unit.sessions.open(new_session(found.user.id), password_version=1)
+        await unit.commit()
+    await engine.dispose()
