@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.websockets import WebSocketClose
 
-from taskflow_http.authentication import authenticate
+from taskflow_http.authentication import admit
 from taskflow_http.calls import CALL
 from taskflow_http.cursors import Cursors
 from taskflow_http.edge import Edge
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from taskflow_core.ports.security import AccessTokens
     from taskflow_core.ports.time import Clock
     from taskflow_http.calls import Call
+    from taskflow_http.limits import Addresses, Limits
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -40,7 +41,10 @@ def create_app(
     use_cases: UseCases,
     tokens: AccessTokens,
     clock: Clock,
+    limits: Limits,
+    addresses: Addresses,
     cursor_key: bytes,
+    older_cursor_keys: Sequence[bytes] = (),
     checks: Mapping[str, Hook] | None = None,
     options: HttpOptions = _DEFAULTS,
     on_startup: Sequence[Hook] = (),
@@ -52,17 +56,21 @@ def create_app(
         use_cases: What it offers.
         tokens: Believes or refuses bearer tokens.
         clock: Tells the time by which tokens are judged.
+        limits: How often who may ask.
+        addresses: What is made of clients' addresses.
         cursor_key: A secret that all instances share, 32 bytes or more; other keys are derived from it.
+        older_cursor_keys: Those before it, by which cursors may have been made that are still under way.
         checks: Readiness: the name of a dependency, as callers shall read it, to what raises where it
             cannot be reached.
-        options: Limits.
+        options: Other limits, and what browsers are told.
         on_startup: Awaited in this order before the first request.
         on_shutdown: Awaited in this order after the last request, each whatever becomes of the others.
     """
     purger = Purger(use_cases.purge_users)
     services = Services(
-        use_cases=use_cases, tokens=tokens, clock=clock, cursors=Cursors(cursor_key),
-        checks=dict(checks or {}), purge=purger.trigger, options=options,
+        use_cases=use_cases, tokens=tokens, clock=clock, limits=limits, addresses=addresses,
+        cursors=Cursors(cursor_key, *older_cursor_keys), checks=dict(checks or {}),
+        purge=purger.trigger, options=options,
     )  # fmt: skip
 
     @asynccontextmanager
@@ -86,10 +94,10 @@ class _Application(Starlette):
         super().__init__(routes=routes(services), lifespan=lifespan)  # type: ignore[arg-type]
         self.router.redirect_slashes = False
         self.router.default = _nothing_here
-        self._timeout = services.options.request_timeout
+        self._options = services.options
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Edge(self.router, timeout=self._timeout)
+        return Edge(self.router, self._options)
 
 
 def routes(services: Services) -> list[Route]:
@@ -117,11 +125,10 @@ class Resource:
         if operation is None:
             raise MethodNotAllowed(self._operations)
         services = self._services
-        if operation.secured:
-            call.actor = await authenticate(call, services.tokens, services.clock)
+        await admit(call, operation, services)
         call.query = read_query(operation.parameters, scope["query_string"])
-        if operation.body is not None:
-            call.body = await operation.body.read(call, services.options.body_max)
+        if operation.body is not None and call.body is None:
+            call.body = await operation.body.read(call, services.options)
         call.reply = await operation.handler(call, services)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskflow_http.calls import Call
+    from taskflow_http.operations import HttpOptions
 
 T = TypeVar("T")
 
@@ -39,17 +40,18 @@ class Body(Generic[T]):
         self.example = example
         self._decoder = msgspec.json.Decoder(model)
 
-    async def read(self, call: Call, most: int) -> T:
+    async def read(self, call: Call, options: HttpOptions) -> T:
         """Return the body of a request.
 
         Raises:
             UnsupportedMediaType: Of another type, in another charset, or compressed.
-            ContentTooLarge: Of more than `most` bytes.
+            ContentTooLarge: Of more than `body_max` bytes.
+            RequestTimeout: It was not whole in time.
             MalformedRequest: Not JSON in UTF-8.
             InvalidRequest: JSON of another shape; names all that is wrong.
         """
         self._check_type(call)
-        return self.decode(await call.read_body(most))
+        return self.decode(await call.read_body(options.body_max, options.body_timeout))
 
     def decode(self, body: bytes) -> T:
         """Return what the bytes say; see `read`."""

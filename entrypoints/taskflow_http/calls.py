@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from taskflow_http.errors import ContentTooLarge, HeadersTooLarge, RouteNotFound
+from taskflow_http.errors import ContentTooLarge, HeadersTooLarge, RequestTimeout, RouteNotFound
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from starlette.types import Receive, Scope
 
-    from taskflow_core import Actor
+    from taskflow_core import Actor, Decision
     from taskflow_http.parameters import Query
     from taskflow_http.replies import Reply
 
@@ -43,18 +44,18 @@ class Call:
         route: The template of the route it came to, for logs.
         actor: Who asks; set by `authenticate`, on routes that are not open to all.
         token_given: Whether a bearer token came with it, believed or not.
+        decision: How the rate limit stands that it was counted against; None for none.
         receiving: Whether it waits for the client's body right now.
         body: What `Body.decode` made of the body, on routes that take one.
     """
 
     __slots__ = (
-        "_headers", "actor", "body", "query", "receive", "receiving", "reply", "request_id",
+        "_headers", "actor", "body", "decision", "query", "receive", "receiving", "reply", "request_id",
         "route", "scope", "token_given", "trace_id",
     )  # fmt: skip
 
     actor: Actor
     query: Query
-    body: Any
     reply: Reply
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -62,6 +63,8 @@ class Call:
         self.receive = receive
         self.route: str | None = None
         self.token_given = False
+        self.decision: Decision | None = None
+        self.body: Any = None
         self.receiving = False
         self._headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
@@ -101,17 +104,27 @@ class Call:
         if len(fields) > HEADERS_MAX or sum(len(n) + len(v) for n, v in fields) > HEADER_BYTES_MAX:
             raise HeadersTooLarge
 
-    async def read_body(self, most: int) -> bytes:
+    async def read_body(self, most: int, seconds: float) -> bytes:
         """Return the body.
 
         Raises:
             ContentTooLarge: It has more than `most` bytes, or says so.
+            RequestTimeout: It was not whole after so many seconds.
             Disconnected: The client went away.
         """
         told = self._headers.get(b"content-length", b"0")
         if told.isdigit() and (len(told) > len(str(most)) or int(told) > most):
             raise ContentTooLarge(f"A body has at most {most} bytes.")
         self.receiving = True
+        try:
+            async with asyncio.timeout(seconds):
+                body = await self._received(most)
+        except TimeoutError:
+            raise RequestTimeout from None
+        self.receiving = False
+        return body
+
+    async def _received(self, most: int) -> bytes:
         chunks, size, more = [], 0, True
         while more:
             message = await self.receive()
@@ -123,7 +136,6 @@ class Call:
             if size > most:
                 raise ContentTooLarge(f"A body has at most {most} bytes.")
             more = message.get("more_body", False)
-        self.receiving = False
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _request_id(self) -> str:

@@ -13,13 +13,18 @@ import structlog
 
 from taskflow_core import DeadlineExceeded, TaskFlowError
 from taskflow_http.calls import CALL, Call, Disconnected
+from taskflow_http.cors import Cors
 from taskflow_http.errors import STATUSES, InternalError, RequestTimeout
+from taskflow_http.limits import limit_fields
 from taskflow_http.logs import current
 from taskflow_http.problems import problem_reply
-from taskflow_http.replies import Reply, send_reply
+from taskflow_http.replies import Headers, Reply, send_reply
+from taskflow_http.security_fields import NOTHING, PAGE, security_fields
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from taskflow_http.operations import HttpOptions
 
 log: Final = structlog.get_logger("taskflow_http")
 
@@ -33,12 +38,17 @@ class Edge:
 
     Args:
         app: The router.
-        timeout: Seconds that a request may take, its body's arrival included.
+        options: The deadline, and what browsers are told.
+
+    Raises:
+        ValueError: An origin is none.
     """
 
-    def __init__(self, app: ASGIApp, *, timeout: float) -> None:
+    def __init__(self, app: ASGIApp, options: HttpOptions) -> None:
         self._app = app
-        self._timeout = timeout
+        self._timeout = options.request_timeout
+        self._cors = Cors(options.cors_origins)
+        self._fields = {policy: security_fields(policy, options.hsts_seconds) for policy in (NOTHING, PAGE)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; other kinds of scope go on as they are."""
@@ -52,7 +62,7 @@ class Edge:
         try:
             reply = await self._answer(call, send)
             status = reply.status
-            await send_reply(reply, call.request_id, send, with_body=scope["method"] != "HEAD")
+            await send_reply(reply, self._told(call, reply), send, with_body=scope["method"] != "HEAD")
         except Disconnected:
             pass
         finally:
@@ -63,6 +73,9 @@ class Edge:
         deadline = asyncio.timeout(self._timeout)
         try:
             call.check()
+            preflight = self._cors.preflight(call)
+            if preflight is not None:
+                return preflight
             async with deadline:
                 await self._app(call.scope, call.receive, send)
             return call.reply
@@ -70,14 +83,21 @@ class Edge:
             raise
         except Exception as error:
             if isinstance(error, TaskFlowError) and error.code in STATUSES:
-                return _told(error, call)
+                return _problem(error, call)
             if isinstance(error, TimeoutError) and deadline.expired():
-                return _told(_overdue(call), call)
+                return _problem(_overdue(call), call)
             log.exception("unhandled error", method=call.scope["method"], route=call.route)
-            return _told(InternalError(), call)
+            return _problem(InternalError(), call)
+
+    def _told(self, call: Call, reply: Reply) -> Headers:
+        """Return the fields that every answer has."""
+        fields = [(b"x-request-id", call.request_id.encode("ascii")), *self._fields[reply.policy]]
+        if call.decision is not None:
+            fields += limit_fields(call.decision)
+        return fields + self._cors.fields(call)
 
 
-def _told(error: TaskFlowError, call: Call) -> Reply:
+def _problem(error: TaskFlowError, call: Call) -> Reply:
     return problem_reply(error, call, in_query=call.scope["method"] in SAFE_METHODS)
 
 

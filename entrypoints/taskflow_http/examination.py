@@ -11,7 +11,7 @@ from msgspec import inspect
 
 from taskflow_core import Fault, tasks, users
 from taskflow_core.use_cases.tasks import batch
-from taskflow_http import schemas
+from taskflow_http import account_schemas, schemas
 from taskflow_http.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -21,10 +21,11 @@ T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 RULES: Final[Mapping[type, Mapping[str, Callable[[Any], object]]]] = {
-    schemas.Registration: users.FIELD_RULES,
-    schemas.NewUser: users.FIELD_RULES,
-    schemas.UserPatch: users.FIELD_RULES,
-    schemas.ProfilePatch: users.FIELD_RULES,
+    account_schemas.Registration: users.FIELD_RULES,
+    account_schemas.NewUser: users.FIELD_RULES,
+    account_schemas.UserPatch: users.FIELD_RULES,
+    account_schemas.ProfilePatch: users.FIELD_RULES,
+    account_schemas.PasswordChange: {"new_password": users.check_password},
     schemas.NewTask: tasks.FIELD_RULES,
     schemas.TaskPatch: tasks.FIELD_RULES,
     schemas.Batch: batch.FIELD_RULES,

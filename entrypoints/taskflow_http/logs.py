@@ -1,4 +1,7 @@
-"""Logs: JSON lines for machines, a readable form for people; each tells the request it belongs to."""
+"""Logs: JSON lines for machines, a readable form for people; each tells the request it belongs to.
+
+What is secret in them is hidden by `redaction`, whoever wrote it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO
 
 import msgspec
 import structlog
+
+from taskflow_http.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -51,16 +56,13 @@ def configure_logging(
     if number is None:
         raise ValueError(f"There is no log level {level!r}.")
     shared: list[Processor] = [_add_request, structlog.stdlib.add_log_level, _add_time]
-    rendering: list[Processor] = (
-        [structlog.processors.format_exc_info, _render_json]
-        if format == "json"
-        # Plain: the default shows the local variables of each frame, passwords too.
-        else [
-            structlog.dev.ConsoleRenderer(
-                colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
-        ]
-    )
+    rendering: list[Processor] = [
+        # Plain text: what shows the local variables of each frame shows passwords too.
+        structlog.processors.format_exc_info,
+        structlog.processors.StackInfoRenderer(),
+        redact,
+        _render_json if format == "json" else _console(out),
+    ]
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -93,6 +95,12 @@ def _redirect_standard_library(
     access.handlers.clear()
     access.propagate = False
     access.disabled = True
+
+
+def _console(out: TextIO) -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(
+        colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
 
 
 def _add_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from taskflow_core import TaskFlowError
 from taskflow_http.bodies import Body
 from taskflow_http.calls import Call
+from taskflow_http.limits import Addresses, Limits, RouteClass
 from taskflow_http.parameters import Parameter
 from taskflow_http.replies import Reply
 
@@ -26,13 +27,22 @@ class HttpOptions:
 
     Attributes:
         request_timeout: Seconds that a request may take, its body's arrival included.
+        head_timeout: Seconds that a request's line and header fields may take to arrive (`protocol`).
+        body_timeout: Seconds that a body may take to arrive.
         check_timeout: Seconds that each readiness check may take.
         body_max: Bytes of a body.
+        cors_origins: Whose pages may call, such as https://app.example.com; see `Cors`.
+        hsts_seconds: For how long browsers are to come by TLS only; 0 where this is served without TLS too.
+            To be set where TLS ends, here or in a proxy: whether a request came by it is not asked.
     """
 
     request_timeout: float = 10.0
+    head_timeout: float = 10.0
+    body_timeout: float = 10.0
     check_timeout: float = 2.0
     body_max: int = 1024 * 1024
+    cors_origins: tuple[str, ...] = ()
+    hsts_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +57,8 @@ class Services:
     use_cases: UseCases
     tokens: AccessTokens
     clock: Clock
+    limits: Limits
+    addresses: Addresses
     cursors: Cursors
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     purge: Callable[[], None]
@@ -70,7 +82,9 @@ class Operation:
     Attributes:
         path: The template; `{id}` is a UUID.
         name: Unique; `operationId` in the document.
-        secured: Whether it takes a bearer token.
+        secured: Whether it takes a bearer token, and so is limited by user.
+        limit: What it is limited as, by address, where it takes none.
+        cost: What a body counts for, where that is not one request.
         parameters: Of the query string; all others are refused.
         condition: The conditional request that it understands.
         status: Of the answer where all went well.
@@ -88,6 +102,8 @@ class Operation:
     handler: Handler
     description: str = ""
     secured: bool = True
+    limit: RouteClass | None = None
+    cost: Callable[[Any], int] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     body: Body[Any] | None = None
     condition: Condition | None = None

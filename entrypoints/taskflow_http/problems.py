@@ -9,11 +9,13 @@ from msgspec import UNSET
 from taskflow_core import (
     BatchFailed,
     BatchResult,
+    InvalidCredentials,
     InvalidInput,
+    RateLimited,
     Unauthenticated,
     Unavailable,
 )
-from taskflow_http.errors import STATUSES, InvalidRequest, MethodNotAllowed
+from taskflow_http.errors import STATUSES, InvalidRequest, MethodNotAllowed, RequestTimeout
 from taskflow_http.replies import NO_STORE, PROBLEM_JSON, Headers, Reply, encode
 from taskflow_http.schemas import BatchOutcome, FaultEntry, Problem
 from taskflow_http.wire_names import pointer, wire_path
@@ -79,10 +81,14 @@ def _entry(path: tuple[str | int, ...], detail: str, *, in_query: bool) -> Fault
 
 def _headers(error: TaskFlowError, call: Call) -> Headers:
     if isinstance(error, Unauthenticated):
-        # RFC 6750 section 3.1: no error code where no token was given.
-        return [(b"www-authenticate", CHALLENGE_INVALID if call.token_given else CHALLENGE)]
+        # RFC 6750 section 3.1: no error code where no token was given. One beside a wrong password is good.
+        doubted = call.token_given and not isinstance(error, InvalidCredentials)
+        return [(b"www-authenticate", CHALLENGE_INVALID if doubted else CHALLENGE)]
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", ", ".join(error.allowed).encode("ascii"))]
-    if isinstance(error, Unavailable):
+    if isinstance(error, RequestTimeout):
+        # What is left of the body is not waited for.
+        return [(b"connection", b"close")]
+    if isinstance(error, Unavailable | RateLimited):
         return [(b"retry-after", b"%d" % max(1, error.retry_after))]
     return []

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from taskflow_http.security_fields import NOTHING
+
 if TYPE_CHECKING:
     from starlette.types import Send
 
@@ -26,7 +28,8 @@ class Reply:
     """An answer, whole.
 
     Attributes:
-        headers: Beyond those that `send_reply` adds itself.
+        headers: Beyond those that every answer has.
+        policy: Its content security policy.
     """
 
     status: int
@@ -34,6 +37,7 @@ class Reply:
     content_type: bytes | None = None
     cache: bytes = PRIVATE
     headers: Headers = field(default_factory=list)
+    policy: bytes = NOTHING
 
 
 def json_reply(
@@ -43,14 +47,12 @@ def json_reply(
     return Reply(status, encode(value), JSON, cache, headers or [])
 
 
-async def send_reply(reply: Reply, request_id: str, send: Send, *, with_body: bool) -> None:
-    """Send an answer. The length is told for HEAD too, where the body stays behind."""
-    headers = [
-        (b"x-request-id", request_id.encode("ascii")),
-        (b"cache-control", reply.cache),
-        (b"x-content-type-options", b"nosniff"),
-        *reply.headers,
-    ]
+async def send_reply(reply: Reply, fields: Headers, send: Send, *, with_body: bool) -> None:
+    """Send an answer with these fields beside its own.
+
+    The length is told for HEAD too, where the body stays behind.
+    """
+    headers = [(b"cache-control", reply.cache), *reply.headers, *fields]
     if reply.content_type is not None:
         headers.append((b"content-type", reply.content_type))
         headers.append((b"content-length", b"%d" % len(reply.body)))

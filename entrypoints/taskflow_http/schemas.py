@@ -1,4 +1,4 @@
-"""The shapes on the wire: what comes in, what goes out, in camelCase.
+"""The shapes on the wire: what comes in, what goes out, in camelCase. Those of accounts: `account_schemas`.
 
 Field names are the core's; `rename` and `name=` make the wire's of them (`wire_names` says the same
 for faults). What comes in checks shape alone, rules are the core's.
@@ -13,41 +13,23 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from taskflow_core import Action, BatchAction, Priority, Role, Status
+from taskflow_core import Action, BatchAction, Priority, Status
 from taskflow_core.use_cases.tasks.batch import BATCH_MAX
 from taskflow_http import patterns
 
 if TYPE_CHECKING:
     from taskflow_core import TaskStats as TaskStatsView
-    from taskflow_core import TaskView, UserView
+    from taskflow_core import TaskView
 
 Title = Annotated[str, Meta(extra_json_schema=patterns.TITLE)]
 Description = Annotated[str, Meta(extra_json_schema=patterns.DESCRIPTION)]
 Time = Annotated[datetime, Meta(extra_json_schema=patterns.TIME)]
-Email = Annotated[str, Meta(extra_json_schema=patterns.EMAIL)]
-Name = Annotated[str, Meta(extra_json_schema=patterns.NAME)]
-Password = Annotated[str, Meta(extra_json_schema=patterns.PASSWORD)]
 NextCursor = Annotated[str | None, Meta(description="What to ask the next page with; null on the last.")]
 Version = Annotated[int, Meta(description="1 at creation, one more with each change; the ETag.")]
 
 
 class In(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """What comes in."""
-
-
-class Registration(In):
-    """A new account of one's own."""
-
-    email: Email
-    name: Name
-    password: Password
-
-
-class Login(In):
-    """Email and password of an account."""
-
-    email: Annotated[str, Meta(examples=["ada@example.com"])]
-    password: Annotated[str, Meta(extra_json_schema={"format": "password"})]
 
 
 class NewTask(In):
@@ -88,31 +70,6 @@ class Batch(In):
     ] = msgspec.field(name="tasks")
     changes: TaskPatch | UnsetType = msgspec.field(name="set", default=UNSET)
     mode: Literal["atomic", "partial"] = "atomic"
-
-
-class NewUser(In):
-    """An account to make for somebody."""
-
-    email: Email
-    name: Name
-    password: Password
-    role: Role = Role.USER
-    active: bool = True
-
-
-class UserPatch(In):
-    """What is to change of an account; what is left out stays."""
-
-    email: Email | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
-    role: Role | UnsetType = UNSET
-    active: bool | UnsetType = UNSET
-
-
-class ProfilePatch(In):
-    """What everybody may change of one's own account."""
-
-    name: Name | UnsetType = UNSET
 
 
 class Out(Struct, rename="camel"):
@@ -200,43 +157,6 @@ class HistoryPage(Out):
 
     data: list[HistoryEntry]
     next_cursor: NextCursor
-
-
-class User(Out):
-    """An account."""
-
-    id: UUID
-    email: str
-    name: str
-    role: Role
-    active: bool
-    created_at: datetime
-    updated_at: datetime
-    version: Version
-
-    @classmethod
-    def of(cls, view: UserView) -> User:
-        """Return what goes out of an account."""
-        return cls(
-            view.id, view.email, view.name, view.role, view.active,
-            view.created_at, view.updated_at, view.version,
-        )  # fmt: skip
-
-
-class UserPage(Out):
-    """Some accounts, in the order asked for."""
-
-    data: list[User]
-    next_cursor: NextCursor
-
-
-class SignedIn(Struct):
-    """Who signed in, and the token that shows it. The names are OAuth 2's (RFC 6749 section 5.1)."""
-
-    access_token: str
-    token_type: Literal["Bearer"]
-    expires_in: Annotated[int, Meta(description="Seconds.")]
-    user: User
 
 
 class FaultEntry(Out, omit_defaults=True):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from taskflow_http.operations import Operation
-from taskflow_http.routes import auth, documentation, health, task_lists, tasks, users
+from taskflow_http.routes import auth, documentation, health, sessions, task_lists, tasks, users
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *tasks.OPERATIONS,
     *task_lists.OPERATIONS,
     *users.OPERATIONS,
     *auth.OPERATIONS,
+    *sessions.OPERATIONS,
     *health.OPERATIONS,
     *documentation.OPERATIONS,
 )

@@ -17,6 +17,7 @@ WIRE_NAMES: Final[Mapping[str, str]] = {
     "due_from": "dueFrom",
     "due_to": "dueTo",
     "after": "cursor",
+    "new_password": "newPassword",
 }
 """The core's name to the wire's; the others are the same."""
 

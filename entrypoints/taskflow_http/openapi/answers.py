@@ -9,6 +9,7 @@ from taskflow_core import (
     Contention,
     DeadlineExceeded,
     InvalidInput,
+    RateLimited,
     TaskFlowError,
     Unauthenticated,
     Unavailable,
@@ -32,19 +33,25 @@ if TYPE_CHECKING:
     from taskflow_http.operations import Operation
 
 _UNAUTHORIZED: Final = 401
+_TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
+
+_LIMIT_HEADERS: Final = ["RateLimit", "RateLimit-Policy"]
 
 
 def answers(operation: Operation) -> Part:
     """Return every answer by its status."""
     told = {str(operation.status): _success(operation)}
     if operation.condition is Condition.IF_NONE_MATCH:
-        headers = {name: header_reference(name) for name in ("ETag", "X-Request-ID")}
+        limits = _LIMIT_HEADERS if _is_limited(operation) else []
+        headers = {name: header_reference(name) for name in ("ETag", "X-Request-ID", *limits)}
         told["304"] = {"description": "The client has this version.", "headers": headers}
     by_status: dict[int, list[type[TaskFlowError]]] = {}
     for error in errors(operation):
         by_status.setdefault(STATUSES[error.code][0], []).append(error)
-    return told | {str(status): _failure(status, by_status[status]) for status in sorted(by_status)}
+    limited = _is_limited(operation)
+    failures = {str(s): _failure(s, by_status[s], limited=limited) for s in sorted(by_status)}
+    return told | failures
 
 
 def errors(operation: Operation) -> list[type[TaskFlowError]]:
@@ -52,7 +59,7 @@ def errors(operation: Operation) -> list[type[TaskFlowError]]:
     # An unknown query parameter is refused everywhere.
     found: list[type[TaskFlowError]] = [*operation.errors, InvalidInput, HeadersTooLarge, InternalError]
     if operation.secured:
-        found.append(Unauthenticated)
+        found += [Unauthenticated, RateLimited]
     if operation.condition is not None:
         found.append(MalformedRequest)
     if operation.body is not None:
@@ -63,8 +70,13 @@ def errors(operation: Operation) -> list[type[TaskFlowError]]:
     return list(dict.fromkeys(found))
 
 
+def _is_limited(operation: Operation) -> bool:
+    return operation.secured or operation.limit is not None
+
+
 def _success(operation: Operation) -> Part:
     names = [*operation.headers, "X-Request-ID"]
+    names += _LIMIT_HEADERS if _is_limited(operation) else []
     told: Part = {
         "description": HTTPStatus(operation.status).phrase,
         "headers": {name: header_reference(name) for name in names},
@@ -77,10 +89,11 @@ def _success(operation: Operation) -> Part:
     return told
 
 
-def _failure(status: int, kinds: Sequence[type[TaskFlowError]]) -> Part:
+def _failure(status: int, kinds: Sequence[type[TaskFlowError]], *, limited: bool) -> Part:
     headers = ["X-Request-ID"]
     headers += ["WWW-Authenticate"] if status == _UNAUTHORIZED else []
-    headers += ["Retry-After"] if status == _UNAVAILABLE else []
+    headers += ["Retry-After"] if status in (_TOO_MANY, _UNAVAILABLE) else []
+    headers += _LIMIT_HEADERS if limited else []
     return {
         "description": ", ".join(f"`{kind.code}`" for kind in kinds),
         "headers": {name: header_reference(name) for name in headers},

@@ -32,6 +32,9 @@ Tasks and the people who have them.
   any `limit`. Unknown, repeated and impossible parameters are refused, never ignored.
 - **Versions**: one task or user has an `ETag`. `If-None-Match` saves reading it again, `If-Match` keeps from
   overwriting what somebody else did meanwhile.
+- **Limits**: log-in, refresh and registration are limited by address, all that takes a token by user, a batch
+  by its tasks. `RateLimit` tells what remains; 429 comes with `Retry-After`. Tokens that are refused count
+  against the address that sent them.
 - What one may not see is answered like what does not exist.
 - A name that stands twice in a JSON object counts by its last value.
 """

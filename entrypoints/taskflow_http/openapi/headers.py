@@ -26,6 +26,17 @@ ANSWER_HEADERS: Final[dict[str, Part]] = {
         "description": "How to authenticate (RFC 6750).",
         "schema": {"type": "string", "examples": ['Bearer realm="taskflow", error="invalid_token"']},
     },
+    "RateLimit": {
+        "description": (
+            "Of the limit, unless it is off: how many requests remain, and seconds until all are there again "
+            "(draft-ietf-httpapi-ratelimit-headers)."
+        ),
+        "schema": {"type": "string", "examples": ['"api";r=99;t=1']},
+    },
+    "RateLimit-Policy": {
+        "description": "The limit, unless it is off: how many requests in how many seconds.",
+        "schema": {"type": "string", "examples": ['"api";q=100;w=60']},
+    },
     "Retry-After": {
         "description": "Seconds after which trying again makes sense.",
         "schema": {"type": "integer", "minimum": 1},
@@ -60,7 +71,7 @@ SECURITY_SCHEMES: Final[dict[str, Part]] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The `access_token` of `POST /auth/login` or `POST /auth/register`.",
+        "description": "The `access_token` of `POST /auth/login`, `/auth/register` or `/auth/refresh`.",
     }
 }
 

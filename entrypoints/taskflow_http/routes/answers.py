@@ -13,8 +13,9 @@ from taskflow_http.replies import Headers, Reply, json_reply
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from taskflow_http.account_schemas import SecurityEventPage, User, UserPage
     from taskflow_http.calls import Call
-    from taskflow_http.schemas import HistoryPage, Task, TaskPage, User, UserPage
+    from taskflow_http.schemas import HistoryPage, Task, TaskPage
 
 
 def own_id(call: Call) -> UUID:
@@ -22,6 +23,20 @@ def own_id(call: Call) -> UUID:
     if call.actor.id is None:
         raise Unauthenticated
     return call.actor.id
+
+
+def own_session(call: Call) -> UUID:
+    """Return the session that asks."""
+    if call.actor.session_id is None:
+        raise Unauthenticated
+    return call.actor.session_id
+
+
+def queried_owner(call: Call) -> UUID | None:
+    """Return whose the query asks for; without `userId`, the caller's own, None for everyone's."""
+    values = call.query.values
+    owner: UUID | None = values["owner"] if "owner" in values else own_id(call)
+    return owner
 
 
 def given(body: msgspec.Struct) -> dict[str, Any]:
@@ -48,7 +63,7 @@ def created(value: Task | User, location: bytes) -> Reply:
     return json_reply(value, status=201, headers=[(b"location", location), etag(value.version)])
 
 
-def page(value: TaskPage | UserPage | HistoryPage, call: Call) -> Reply:
+def page(value: TaskPage | UserPage | HistoryPage | SecurityEventPage, call: Call) -> Reply:
     """Return a page, with a link to the next (RFC 8288)."""
     headers: Headers = []
     if value.next_cursor is not None:

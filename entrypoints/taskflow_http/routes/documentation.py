@@ -12,6 +12,7 @@ from taskflow_core import NotFound
 from taskflow_http.errors import RouteNotFound
 from taskflow_http.operations import Operation, Services
 from taskflow_http.replies import JSON, Reply
+from taskflow_http.security_fields import PAGE
 
 if TYPE_CHECKING:
     from taskflow_http.calls import Call
@@ -59,7 +60,7 @@ async def openapi(_: Call, __: Services) -> Reply:
 
 async def show(_: Call, __: Services) -> Reply:
     """Give the page."""
-    return Reply(200, _PAGE, b"text/html; charset=utf-8", b"no-cache")
+    return Reply(200, _PAGE, b"text/html; charset=utf-8", b"no-cache", policy=PAGE)
 
 
 async def asset(call: Call, _: Services) -> Reply:

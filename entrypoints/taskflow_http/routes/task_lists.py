@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -31,7 +31,7 @@ from taskflow_http.operations import Operation, Services
 from taskflow_http.preconditions import refuse_precondition
 from taskflow_http.problems import outcome
 from taskflow_http.replies import Reply, json_reply
-from taskflow_http.routes.answers import given, own_id, page
+from taskflow_http.routes.answers import given, page, queried_owner
 from taskflow_http.wire_names import wire_name
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ _FILTERS: Final = (
 
 async def list_tasks(call: Call, services: Services) -> Reply:
     """List tasks, a page at a time."""
-    values = dict(call.query.values)
-    owner = _owner(values, call)
+    values = {name: value for name, value in call.query.values.items() if name != "owner"}
+    owner = queried_owner(call)
     sort, descending = values.pop("sort", (TaskSort.CREATED_AT, True))
     limit = values.pop("limit", LIMIT_DEFAULT)
     cursor = values.pop("cursor", None)
@@ -61,7 +61,7 @@ async def list_tasks(call: Call, services: Services) -> Reply:
 
 async def count_tasks(call: Call, services: Services) -> Reply:
     """Count tasks."""
-    owner = _owner(dict(call.query.values), call)
+    owner = queried_owner(call)
     return json_reply(schemas.TaskStats.of(await services.use_cases.count_tasks(owner, call.actor)))
 
 
@@ -97,16 +97,14 @@ async def change_tasks(call: Call, services: Services) -> Reply:
     return json_reply(schemas.BatchAnswer(outcomes, len(outcomes) - failed, failed))
 
 
-def _owner(values: dict[str, Any], call: Call) -> UUID | None:
-    """Take whose out of the values; without it, the caller's own."""
-    owner: UUID | None = values.pop("owner") if "owner" in values else own_id(call)
-    return owner
-
-
 def _batch_item(item: UUID | schemas.BatchItem) -> BatchItem:
     if not isinstance(item, schemas.BatchItem):
         return BatchItem(item)
     return BatchItem(item.id, None if item.version is msgspec.UNSET else item.version)
+
+
+def _cost(body: schemas.Batch) -> int:
+    return len(body.items)
 
 
 def _history_entry(entry: HistoryEntryView) -> schemas.HistoryEntry:
@@ -193,6 +191,7 @@ OPERATIONS: Final = (
             "with it. `If-Match` is refused: give a task the version it must have."
         ),
         handler=change_tasks,
+        cost=_cost,
         body=Body(
             schemas.Batch,
             example={

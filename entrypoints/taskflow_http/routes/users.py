@@ -22,7 +22,7 @@ from taskflow_core import (
     VersionMismatch,
 )
 from taskflow_core.queries import LIMIT_DEFAULT
-from taskflow_http import parameters, schemas
+from taskflow_http import account_schemas, parameters
 from taskflow_http.bodies import JSON_TYPE, MERGE_PATCH_TYPE, Body
 from taskflow_http.errors import InvalidCursor
 from taskflow_http.operations import Condition, Operation, Services
@@ -74,14 +74,15 @@ async def list_users(call: Call, services: Services) -> Reply:
     query = UserQuery(sort=sort, descending=descending, limit=limit, after=after, **values)
     listed = await services.use_cases.list_users(query, call.actor)
     following = None if listed.next is None else services.cursors.seal(listed.next, told)
-    return page(schemas.UserPage([schemas.User.of(view) for view in listed.items], following), call)
+    users = [account_schemas.User.of(view) for view in listed.items]
+    return page(account_schemas.UserPage(users, following), call)
 
 
 async def create_user(call: Call, services: Services) -> Reply:
     """Make an account for somebody."""
-    body: schemas.NewUser = call.body
+    body: account_schemas.NewUser = call.body
     view = await services.use_cases.create_user(NewUser(**given(body)), call.actor)
-    return created(schemas.User.of(view), call.link(f"/users/{view.id}"))
+    return created(account_schemas.User.of(view), call.link(f"/users/{view.id}"))
 
 
 async def delete_user(call: Call, services: Services) -> Reply:
@@ -96,7 +97,7 @@ async def delete_user(call: Call, services: Services) -> Reply:
 
 
 async def _find(user_id: UUID, call: Call, services: Services) -> Reply:
-    return found(schemas.User.of(await services.use_cases.find_user(user_id, call.actor)), call)
+    return found(account_schemas.User.of(await services.use_cases.find_user(user_id, call.actor)), call)
 
 
 async def _change(user_id: UUID, call: Call, services: Services) -> Reply:
@@ -105,7 +106,7 @@ async def _change(user_id: UUID, call: Call, services: Services) -> Reply:
     async def attempt(version: int | None) -> UserView:
         return await services.use_cases.change_user(UserChange(user_id, changes, version), call.actor)
 
-    return changed(schemas.User.of(await at_expected_version(call, attempt)))
+    return changed(account_schemas.User.of(await at_expected_version(call, attempt)))
 
 
 _PATCH_TYPES: Final = (MERGE_PATCH_TYPE, JSON_TYPE)
@@ -119,7 +120,7 @@ OPERATIONS: Final = (
         summary="Read one's own account",
         handler=find_me,
         condition=Condition.IF_NONE_MATCH,
-        answer=schemas.User,
+        answer=account_schemas.User,
         headers=("ETag",),
     ),
     Operation(
@@ -129,9 +130,9 @@ OPERATIONS: Final = (
         tag="users",
         summary="Change one's own profile",
         handler=change_me,
-        body=Body(schemas.ProfilePatch, example={"name": "Ada King"}, media_types=_PATCH_TYPES),
+        body=Body(account_schemas.ProfilePatch, example={"name": "Ada King"}, media_types=_PATCH_TYPES),
         condition=Condition.IF_MATCH,
-        answer=schemas.User,
+        answer=account_schemas.User,
         headers=("ETag",),
         errors=(VersionMismatch,),
     ),
@@ -144,7 +145,7 @@ OPERATIONS: Final = (
         description="One's own, or with the role `manager` or `admin` anyone's.",
         handler=find_user,
         condition=Condition.IF_NONE_MATCH,
-        answer=schemas.User,
+        answer=account_schemas.User,
         headers=("ETag",),
         errors=(NotFound,),
     ),
@@ -156,9 +157,9 @@ OPERATIONS: Final = (
         summary="Change an account",
         description="Of one's own account everybody may change the name; the rest takes the role `admin`.",
         handler=change_user,
-        body=Body(schemas.UserPatch, example={"role": "manager"}, media_types=_PATCH_TYPES),
+        body=Body(account_schemas.UserPatch, example={"role": "manager"}, media_types=_PATCH_TYPES),
         condition=Condition.IF_MATCH,
-        answer=schemas.User,
+        answer=account_schemas.User,
         headers=("ETag",),
         errors=(Forbidden, NotFound, EmailTaken, LastAdmin, VersionMismatch),
     ),
@@ -192,7 +193,7 @@ OPERATIONS: Final = (
                 parameters.CURSOR,
             )
         ),
-        answer=schemas.UserPage,
+        answer=account_schemas.UserPage,
         headers=("Link",),
         errors=(Forbidden, InvalidCursor),
     ),
@@ -205,7 +206,7 @@ OPERATIONS: Final = (
         description="Takes the role `admin`.",
         handler=create_user,
         body=Body(
-            schemas.NewUser,
+            account_schemas.NewUser,
             example={
                 "email": "grace@example.com",
                 "name": "Grace Hopper",
@@ -214,7 +215,7 @@ OPERATIONS: Final = (
             },
         ),
         status=201,
-        answer=schemas.User,
+        answer=account_schemas.User,
         headers=("Location", "ETag"),
         errors=(Forbidden, EmailTaken, Overloaded),
     ),

@@ -55,7 +55,19 @@ async def same_role(w: World, who: str | None, person: UUID, _: UUID) -> httpx.R
     return await w.send(who, "PATCH", f"/users/{person}", json={"role": who or "user"})
 
 
+async def end_session(w: World, who: str | None, person: UUID, _: UUID) -> httpx.Response:
+    named = next((name for name, view in w.people.items() if view.id == person), None)
+    session = NOBODY if named is None else w.open_session(named).id
+    return await w.send(who, "DELETE", f"/auth/sessions/{session}")
+
+
+async def refresh(w: World, who: str | None, _: UUID, __: UUID) -> httpx.Response:
+    token = w.refresh_tokens.of(w.sessions[who or "user"])
+    return await w.send(who, "POST", "/auth/refresh", json={"refresh_token": token})
+
+
 REGISTRATION = {"email": "new@example.com", "name": "New", "password": PASSWORD}
+NEW_PASSWORD = {"currentPassword": PASSWORD, "newPassword": "another horse, another battery"}
 LOGIN = {"email": "user@example.com", "password": PASSWORD}
 OPEN = (200, 200, 200, 200)
 SIGNED_IN = (401, 200, 200, 200)
@@ -111,6 +123,18 @@ MATRIX: list[tuple[str, str, Send, dict[str, tuple[int, int, int, int]]]] = [
     ("createUser", "", plain("POST", "/users", json=REGISTRATION), {"all": (401, 403, 403, 201)}),
     ("register", "", plain("POST", "/auth/register", json=REGISTRATION), {"own": (201, 201, 201, 201)}),
     ("logIn", "", plain("POST", "/auth/login", json=LOGIN), {"own": OPEN}),
+    ("refresh", "", refresh, {"own": OPEN}),
+    ("logOut", "", plain("POST", "/auth/logout"), {"own": (401, 204, 204, 204)}),
+    ("changePassword", "", plain("POST", "/auth/password", json=NEW_PASSWORD), {
+        "own": (401, 204, 204, 204)}),
+    ("listSessions", "", plain("GET", "/auth/sessions"), {"own": SIGNED_IN}),
+    ("endSessions", "", plain("DELETE", "/auth/sessions"), {"own": (401, 204, 204, 204)}),
+    ("endSession", "", end_session, {
+        "own": (401, 204, 204, 204), "another's": (401, 404, 404, 204), "nobody's": (401, 404, 404, 404)}),
+    ("readEvents", "of one", owned("/auth/events"), {
+        "own": SIGNED_IN, "another's": (401, 403, 403, 200), "nobody's": (401, 403, 403, 200)}),
+    ("readEvents", "own by default", plain("GET", "/auth/events"), {"own": SIGNED_IN}),
+    ("readEvents", "of all", plain("GET", "/auth/events?userId=any"), {"all": (401, 403, 403, 200)}),
     ("live", "", plain("GET", "/health/live"), {"all": OPEN}),
     ("ready", "", plain("GET", "/health/ready"), {"all": OPEN}),
     ("openapi", "", plain("GET", "/openapi.json"), {"all": OPEN}),

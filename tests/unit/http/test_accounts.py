@@ -15,7 +15,7 @@ async def test_registering_signs_in(world: World) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["location"] == f"/users/{told['user']['id']}"
     assert (told["token_type"], told["expires_in"]) == ("Bearer", 900)
-    assert set(told) == {"access_token", "token_type", "expires_in", "user"}
+    assert set(told) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
     assert told["user"] == {
         "id": told["user"]["id"],
         "email": "ada@example.com",

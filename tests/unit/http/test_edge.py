@@ -11,7 +11,7 @@ import httpx
 import pytest
 import structlog
 
-from support.http_world import PASSWORD, World, client_of
+from support.http_world import ADDRESSES, NO_LIMITS, PASSWORD, World, client_of
 from taskflow_core import Actor
 from taskflow_http import HttpOptions
 from taskflow_http.app import create_app
@@ -275,7 +275,7 @@ async def test_start_and_stop(world: World) -> None:
 
     app = create_app(
         use_cases=replace(world.use_cases, purge_users=purge), tokens=world.tokens, clock=world.clock,
-        cursor_key=b"k" * 32, on_startup=[hook("up 1"), hook("up 2")],
+        cursor_key=b"k" * 32, limits=NO_LIMITS, addresses=ADDRESSES, on_startup=[hook("up 1"), hook("up 2")],
         on_shutdown=[hook("down 1"), hook("down 2")],
     )  # fmt: skip
 
@@ -294,7 +294,7 @@ async def test_each_shutdown_hook_runs_whatever_becomes_of_the_others(world: Wor
 
     app = create_app(
         use_cases=world.use_cases, tokens=world.tokens, clock=world.clock, cursor_key=b"k" * 32,
-        on_shutdown=[fails, runs],
+        limits=NO_LIMITS, addresses=ADDRESSES, on_shutdown=[fails, runs],
     )  # fmt: skip
 
     with pytest.raises(OSError, match="broken"):

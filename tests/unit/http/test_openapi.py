@@ -75,7 +75,13 @@ def test_every_operation_tells_all(method: str, path: str, operation: dict[str, 
     assert {"422", "431", "500"} <= set(failures)
     assert all(set(r["content"]) == {"application/problem+json"} for r in failures.values())
     assert all("X-Request-ID" in r["headers"] for r in responses.values())
-    assert ("401" in failures) == ("security" not in operation or path == "/auth/login")
+    asks_who = "security" not in operation or path in ("/auth/login", "/auth/refresh")
+    assert ("401" in failures) == asks_who
+    limited = "security" not in operation or path.startswith("/auth/")
+    assert ("429" in failures) == limited
+    fields = {"RateLimit", "RateLimit-Policy"}
+    assert all((fields <= set(r["headers"])) == limited for r in responses.values())
+    assert not limited or "Retry-After" in failures["429"]["headers"]
     assert "401" not in failures or "WWW-Authenticate" in failures["401"]["headers"]
     assert "503" not in failures or "Retry-After" in failures["503"]["headers"]
     assert ("requestBody" in operation) == ("415" in failures) == ("413" in failures)
@@ -91,7 +97,7 @@ def test_what_comes_in_refuses_what_is_unknown() -> None:
 
 
 def test_names_on_the_wire_are_in_camel_case() -> None:
-    oauth = {"access_token", "token_type", "expires_in"}
+    oauth = {"access_token", "refresh_token", "token_type", "expires_in"}
     for name, schema in DOCUMENT["components"]["schemas"].items():
         for member in schema.get("properties", {}):
             assert re.fullmatch(r"[a-z][A-Za-z]*|[A-Z_]+", member) or member in oauth, (name, member)

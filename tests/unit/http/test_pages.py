@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.http_world import NOBODY, World, client_of
+from support.http_world import ADDRESSES, NO_LIMITS, NOBODY, World, client_of
 from taskflow_core import Position
 from taskflow_http import create_app
 from taskflow_http.cursors import Cursors
@@ -195,6 +195,8 @@ async def test_a_cursor_of_another_installation_is_refused(world: World) -> None
         tokens=world.tokens,
         clock=world.clock,
         cursor_key=b"another key of 32 bytes or more..",
+        limits=NO_LIMITS,
+        addresses=ADDRESSES,
     )
 
     async with client_of(elsewhere) as client:

@@ -105,6 +105,7 @@ async def test_restoring_is_possible_for_thirty_days(world: World) -> None:
     path = f"/tasks/{await world.task('user')}"
     await world.send("user", "DELETE", path)
     world.clock.advance(days=30, milliseconds=1)
+    world.sessions["user"] = world.open_session("user")
 
     assert (await world.send("user", "POST", path + "/restore")).status_code == 404
 

@@ -1,0 +1,269 @@
+"""Limits by address and by user, and what clients are told of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from support.http_world import NOBODY, PASSWORD, World, client_of, limits
+from taskflow_core import Decision, Limit, Unavailable
+from taskflow_http import HttpOptions, Limits
+from taskflow_memory import MemoryRateLimits
+
+LOGIN = {"email": "user@example.com", "password": PASSWORD}
+REGISTRATION = {"name": "New", "password": PASSWORD}
+
+
+class Time:
+    """Seconds that stand until they are moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def limited(world: World, time: Time | None = None, **rates: str) -> AsyncIterator[httpx.AsyncClient]:
+    counting = MemoryRateLimits(time or Time())
+    async with client_of(world.app(limits=limits(counting, **rates))) as client:
+        yield client
+
+
+def told(answer: httpx.Response) -> tuple[int, str | None, str | None, str | None]:
+    names = ("ratelimit-policy", "ratelimit", "retry-after")
+    policy, state, retry = (answer.headers.get(name) for name in names)
+    return answer.status_code, policy, state, retry
+
+
+async def test_a_user_is_limited_and_told_so(world: World) -> None:
+    time = Time()
+    async with limited(world, time, api="2/minute") as client:
+        answers = [await client.get("/users/me", headers=world.headers("user")) for _ in range(3)]
+        other = await client.get("/users/me", headers=world.headers("other"))
+        time.now += 30
+        after = await client.get("/users/me", headers=world.headers("user"))
+
+    policy = '"api";q=2;w=60'
+    assert [told(answer) for answer in answers] == [
+        (200, policy, '"api";r=1;t=30', None),
+        (200, policy, '"api";r=0;t=60', None),
+        (429, policy, '"api";r=0;t=60', "30"),
+    ]
+    assert answers[2].json() == {
+        "type": "urn:taskflow:problem:rate_limited",
+        "title": "Too many requests",
+        "status": 429,
+        "detail": "Too many requests; wait a little.",
+        "code": "rate_limited",
+        "requestId": answers[2].headers["x-request-id"],
+    }
+    assert told(other)[:3] == (200, policy, '"api";r=1;t=30')
+    assert told(after)[:3] == (200, policy, '"api";r=0;t=60')
+
+
+async def test_all_sessions_of_a_user_count_together(world: World) -> None:
+    async with limited(world, api="1/minute") as client:
+        first = await client.get("/users/me", headers=world.headers("user"))
+        world.sessions["user"] = world.open_session("user")
+        second = await client.get("/users/me", headers=world.headers("user"))
+
+    assert (first.status_code, second.status_code) == (200, 429)
+
+
+@pytest.mark.parametrize(
+    ("rate", "path", "body"),
+    [
+        ("login", "/auth/login", LOGIN),
+        ("refresh", "/auth/refresh", {"refresh_token": "x"}),
+        ("register", "/auth/register", REGISTRATION),
+    ],
+)
+async def test_signing_in_is_limited_by_address(
+    world: World, rate: str, path: str, body: dict[str, Any]
+) -> None:
+    async def send(client: httpx.AsyncClient, number: int) -> httpx.Response:
+        more = {"email": f"new{number}@example.com"} if rate == "register" else {}
+        address = {"X-Test-Address": "2" if number == 3 else "1"}
+        return await client.post(path, json=body | more, headers=address)
+
+    async with limited(world, **{rate: "2/minute"}) as client:
+        answers = [await send(client, number) for number in range(4)]
+
+    passed = answers[0].status_code
+    assert passed in (200, 201, 401)
+    assert [answer.status_code for answer in answers] == [passed, passed, 429, passed]
+    assert answers[2].headers["ratelimit"] == f'"{rate}";r=0;t=60'
+    assert answers[2].headers["retry-after"] == "30"
+
+
+async def test_each_class_has_its_own_count(world: World) -> None:
+    rates = dict.fromkeys(("login", "refresh", "register", "api"), "1/minute")
+    async with limited(world, **rates) as client:
+        answers = [
+            await client.post("/auth/login", json=LOGIN),
+            await client.post("/auth/refresh", json={"refresh_token": "x"}),
+            await client.post("/auth/register", json=REGISTRATION | {"email": "new@example.com"}),
+            await client.get("/users/me", headers=world.headers("user")),
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 401, 201, 200]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/openapi.json", "/api", "/nope"])
+async def test_what_is_open_to_all_is_not_counted(world: World, path: str) -> None:
+    async with limited(world, api="1/minute", login="1/minute") as client:
+        answers = [await client.get(path) for _ in range(3)]
+
+    assert all("ratelimit" not in answer.headers for answer in answers)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+async def test_a_batch_counts_for_its_tasks(world: World, size: int) -> None:
+    ids = [str(await world.task("user")) for _ in range(size)]
+    body = {"action": "complete", "tasks": ids}
+    async with limited(world, api="4/minute") as client:
+        answer = await client.post("/tasks/batch", json=body, headers=world.headers("user"))
+        again = await client.post("/tasks/batch", json=body, headers=world.headers("user"))
+
+    # Five are more than a burst, and count for a whole one: they could never pass otherwise.
+    assert told(answer)[:3] == (200, '"api";q=4;w=60', f'"api";r={max(4 - size, 0)};t={min(size, 4) * 15}')
+    assert again.status_code == 429
+
+
+async def test_a_bad_batch_counts_for_one(world: World) -> None:
+    async with limited(world, api="4/minute") as client:
+        answer = await client.post("/tasks/batch", json={"tasks": [1, 2, 3]}, headers=world.headers("user"))
+        nobody = await client.post("/tasks/batch", json={"tasks": [1]})
+
+    assert (answer.status_code, answer.headers["ratelimit"]) == (422, '"api";r=3;t=15')
+    assert nobody.status_code == 401
+
+
+async def test_errors_tell_the_limit_too(world: World) -> None:
+    async with limited(world, api="9/minute") as client:
+        for method, path, status in [
+            ("GET", f"/tasks/{NOBODY}", 404), ("GET", "/users", 403), ("GET", "/tasks?x=1", 422),
+            ("POST", "/tasks", 415),
+        ]:  # fmt: skip
+            answer = await client.request(method, path, headers=world.headers("user"))
+            assert (answer.status_code, "ratelimit" in answer.headers) == (status, True)
+
+
+async def test_bad_tokens_count_against_the_address(world: World) -> None:
+    async with limited(world, api="2/minute") as client:
+        bad = [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Bearer nonsense"}, {}]
+        answers = [await client.get("/users/me", headers=headers) for headers in bad]
+        elsewhere = await client.get("/users/me", headers={"X-Test-Address": "2"})
+        # Behind the same address somebody is signed in.
+        good = await client.get("/users/me", headers=world.headers("user"))
+
+    assert [answer.status_code for answer in answers] == [401, 401, 429, 429]
+    assert answers[0].headers["ratelimit"] == '"api";r=1;t=30'
+    assert elsewhere.status_code == 401
+    assert (good.status_code, good.headers["ratelimit"]) == (200, '"api";r=1;t=30')
+
+
+async def test_who_asks_comes_before_how_often(world: World) -> None:
+    headers = world.headers("user")
+    async with limited(world, api="1/minute") as client:
+        await client.get("/users/me", headers=headers)
+        await world.send("user", "POST", "/auth/logout")
+        answer = await client.get("/users/me", headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["ratelimit"] == '"api";r=0;t=60'
+
+
+class Failing:
+    """Cannot count."""
+
+    async def take(self, limit: Limit, subject: str, cost: int = 1) -> Decision:  # noqa: ARG002
+        raise Unavailable
+
+
+async def test_no_door_opens_where_nobody_counts(world: World) -> None:
+    rates = limits(Failing(), **dict.fromkeys(("login", "refresh", "register", "api"), "9/minute"))
+    async with client_of(world.app(limits=rates)) as client:
+        answers = [
+            await client.post("/auth/login", json=LOGIN),
+            await client.post("/auth/refresh", json={"refresh_token": "x"}),
+            await client.post("/auth/register", json=REGISTRATION | {"email": "new@example.com"}),
+            await client.get("/users/me", headers=world.headers("user")),
+            await client.get("/users/me", headers={"Authorization": "Bearer nonsense"}),
+            await client.post("/tasks", json={"title": "x"}, headers=world.headers("user")),
+        ]
+
+    assert [answer.status_code for answer in answers] == [503] * 6
+    assert all(answer.headers["retry-after"] == "1" for answer in answers)
+    assert not world.store.tasks
+
+
+class Meeting:
+    """Counts only once who asks is being found out, and the other way round."""
+
+    def __init__(self) -> None:
+        self.both = asyncio.Barrier(2)
+
+    async def take(self, limit: Limit, subject: str, cost: int = 1) -> Decision:  # noqa: ARG002
+        await self.both.wait()
+        return Decision(True, limit, 1, 1.0, 0.0)
+
+
+async def test_both_questions_leave_side_by_side(world: World) -> None:
+    meeting = Meeting()
+    authenticate = world.use_cases.authenticate
+
+    async def waits(token: str, request_id: str | None) -> Any:
+        await meeting.both.wait()
+        return await authenticate(token, request_id)
+
+    app = world.app(limits=limits(meeting, api="9/minute"), authenticate=waits)
+    async with client_of(app) as client, asyncio.timeout(5):
+        answer = await client.get("/users/me", headers=world.headers("user"))
+
+    assert answer.status_code == 200
+
+
+async def test_a_limiter_that_hangs_ends_with_the_request(world: World) -> None:
+    ended: list[str] = []
+
+    class Hanging:
+        async def take(self, limit: Limit, subject: str, cost: int = 1) -> Decision:  # noqa: ARG002
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                ended.append(subject)
+                raise
+            raise AssertionError
+
+    async def hangs(*_: object) -> Any:
+        await asyncio.sleep(60)
+
+    app = world.app(
+        limits=limits(Hanging(), api="9/minute"),
+        options=HttpOptions(request_timeout=0.05),
+        authenticate=hangs,
+    )
+    async with client_of(app) as client:
+        answer = await client.get("/users/me", headers=world.headers("user"))
+        await asyncio.sleep(0)
+
+    assert answer.status_code == 503
+    assert ended == [f"user:{world.people['user'].id}"]
+
+
+async def test_a_limit_may_be_off(world: World) -> None:
+    off: Limits = limits(Failing())
+    async with client_of(world.app(limits=off)) as client:
+        answer = await client.get("/users/me", headers=world.headers("user"))
+        login = await client.post("/auth/login", json=LOGIN)
+
+    assert (answer.status_code, login.status_code) == (200, 200)
+    assert "ratelimit" not in answer.headers
