@@ -6,6 +6,7 @@ from taskflow_http.logs import configure_logging
 from taskflow_http.openapi.document import openapi_document, openapi_json
 from taskflow_http.openapi.http_file import http_file
 from taskflow_http.operations import HttpOptions
+from taskflow_http.protocol import protocol_class
 
 __all__ = [
     "Addresses",
@@ -16,4 +17,5 @@ __all__ = [
     "http_file",
     "openapi_document",
     "openapi_json",
+    "protocol_class",
 ]

@@ -93,7 +93,7 @@ async def test_signing_in_is_limited_by_address(
         address = {"X-Test-Address": "2" if number == 3 else "1"}
         return await client.post(path, json=body | more, headers=address)
 
-    async with limited(world, **{rate: "2/minute"}) as client:
+    async with limited(world, None, **{rate: "2/minute"}) as client:
         answers = [await send(client, number) for number in range(4)]
 
     passed = answers[0].status_code
@@ -105,7 +105,7 @@ async def test_signing_in_is_limited_by_address(
 
 async def test_each_class_has_its_own_count(world: World) -> None:
     rates = dict.fromkeys(("login", "refresh", "register", "api"), "1/minute")
-    async with limited(world, **rates) as client:
+    async with limited(world, None, **rates) as client:
         answers = [
             await client.post("/auth/login", json=LOGIN),
             await client.post("/auth/refresh", json={"refresh_token": "x"}),
