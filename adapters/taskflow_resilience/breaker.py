@@ -33,8 +33,8 @@ class CircuitBreaker:
 
     Closed, it lets every call through. The first that ends with `Unavailable` opens it. Open, it refuses at
     once, until `open_for` is over: then one call goes through as a probe and the others are still refused.
-    The probe's success closes it, its failure opens it anew. What calls that began before the last change
-    come to, changes nothing: thirty that time out together open it once, and for no longer than one would.
+    The probe's success closes it, its failure opens it anew. What calls that began before it opened come to,
+    changes nothing: thirty that time out together open it once, and for no longer than one would.
 
     Args:
         open_for: Seconds between one failure and the next probe.
@@ -56,7 +56,7 @@ class CircuitBreaker:
         # None while closed; else when the next probe may go.
         self._probe_at: float | None = None
         self._probing = False
-        # Counts the changes, so that a call can tell whether it began before the last.
+        # Counts the failures that opened it, so that a call can tell whether it began before the last.
         self._era = 0
 
     @property
@@ -90,7 +90,6 @@ class CircuitBreaker:
             if self._probing or self._clock() < self._probe_at:
                 raise Unavailable
             self._probing = True
-            self._era += 1
         return self._era
 
     def _failed(self, era: int) -> None:
@@ -108,7 +107,6 @@ class CircuitBreaker:
             return
         self._probe_at = None
         self._probing = False
-        self._era += 1
         self._on_change(State.CLOSED)
 
     def _abandoned(self, era: int) -> None:

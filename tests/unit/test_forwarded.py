@@ -71,6 +71,7 @@ FOUND: dict[str, tuple[str | None, Headers, str | None]] = {
     "a proxy that is one address": ("192.0.2.1", xff("198.51.100.9"), "198.51.100.9"),
     "the one beside it": ("192.0.2.2", xff("198.51.100.9"), "192.0.2.2"),
     "a peer mapped to IPv6": ("::ffff:198.51.100.9", [], "198.51.100.9"),
+    "a peer with a zone": ("fe80::1%eth0", [], "fe80::1"),
     # Forwarded
     "one hop, by RFC": (PEER, forwarded("for=198.51.100.9"), "198.51.100.9"),
     "name in capitals": (PEER, forwarded("For=198.51.100.9"), "198.51.100.9"),
@@ -112,6 +113,7 @@ FOUND: dict[str, tuple[str | None, Headers, str | None]] = {
     "a quote that a proxy closes": (PEER, forwarded('for=203.0.113.1;x=", for="[2001:db8::1]"'), PEER),
     "an open quote a line before": (PEER, forwarded('for="203.0.113.1', "for=198.51.100.9"), "198.51.100.9"),
     "an open quote behind a proxy": (PEER, forwarded('for="203.0.113.1', "for=10.0.0.2"), "10.0.0.2"),
+    "a broken line behind": (PEER, forwarded("for=203.0.113.1", 'for="198.51.100.9'), PEER),
     # both
     "both, the same": (PEER, forwarded("for=198.51.100.9") + xff("198.51.100.9"), "198.51.100.9"),
     "both, the client's own Forwarded": (PEER, forwarded("for=203.0.113.1") + xff("198.51.100.9"), PEER),

@@ -28,7 +28,7 @@ SAME_ADDRESS = {
 OTHER_ADDRESS = {
     "the next": ("192.0.2.7", "192.0.2.8"),
     "in the next /64": ("2001:db8:1:2::1", "2001:db8:1:3::1"),
-    "the same bits in the other family": ("1.2.3.4", "::102:304"),
+    "the same bits in the other family": ("1.2.3.4", "0:0:102:304::"),
     "embedded in another way": ("192.0.2.7", "64:ff9b::c000:207"),
 }
 
