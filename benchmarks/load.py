@@ -16,8 +16,6 @@ import asyncio
 import os
 import re
 import secrets
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +24,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -33,8 +32,8 @@ from benchmarks import machine
 from benchmarks.driving import Driven, Driver
 from benchmarks.filling import Plan, fill, look, today
 from benchmarks.peers import PEERS
+from benchmarks.starting import serving, started
 from benchmarks.workload import ENDPOINTS, PASSWORD, Endpoint, Target
-from taskflow_core import Role
 from taskflow_core.ports.security import TokenClaims
 from taskflow_embedded import PostgresServer, throwaway_valkey
 from taskflow_security import BcryptPasswords, JwtTokens
@@ -48,7 +47,6 @@ CPU_TARGET: Final = 3.0
 MEMORY_TARGET: Final = 150
 """Megabytes."""
 WARM_SECONDS: Final = 2
-_READY_SECONDS: Final = 30
 
 
 class Served(NamedTuple):
@@ -178,13 +176,28 @@ def _filled(url: str, secret: str, options: argparse.Namespace) -> dict[str, lis
     tokens = JwtTokens([secret], issuer="taskflow", audience="taskflow", lifetime=timedelta(hours=12))
     now = SystemClock()()
     targets: dict[str, list[Target]] = {"api": [], "reference": []}
-    emails = _emails(url)
+    emails, sessions = _emails(url), _sessions(url, filled.small)
     for user in filled.small:
         ids = [str(id) for id in filled.ids[user]]
-        token = tokens.issue(TokenClaims(user, Role.USER), now).value
+        token = tokens.issue(TokenClaims(user, sessions[user]), now).value
         targets["api"].append(Target(token, emails[str(user)], ids))
         targets["reference"].append(Target(str(user), emails[str(user)], ids))
     return targets
+
+
+def _sessions(url: str, users: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Open a session for each."""
+    opened = {user: uuid4() for user in users}
+    with psycopg.connect(url) as connection:
+        statement = (
+            "INSERT INTO sessions (id, user_id, seed, created_at, last_used_at) "
+            "VALUES (%s, %s, %s, now(), now())"
+        )
+        rows = [(session, user, secrets.token_bytes(32)) for user, session in opened.items()]
+        connection.cursor().executemany(statement, rows)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE sessions")
+    return opened
 
 
 def _emails(url: str) -> dict[str, str]:
@@ -194,45 +207,16 @@ def _emails(url: str) -> dict[str, str]:
 
 @contextmanager
 def _api(directory: Path, database: str, redis: str, secret: str) -> Iterator[Served]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TASKFLOW_")}
-    environment |= {
-        "TASKFLOW_DATABASE_URL": database,
-        "TASKFLOW_REDIS_URL": redis,
-        "TASKFLOW_JWT_SECRET": secret,
-        "TASKFLOW_PORT": "0",
-    }
-    command = [str(Path(sys.executable).with_name("taskflow")), "serve"]
-    with (
-        (directory / "api.log").open("wb") as log,
-        _process(command, environment, log.fileno(), directory) as told,
-    ):
+    # Limits are asked in every request, as they come, and never reached.
+    with serving(directory, database, redis, secret, rate_limit_api="1000000/second") as told:
         yield Served("api", *told)
 
 
 @contextmanager
 def _reference(name: str, *arguments: str) -> Iterator[Served]:
     command = [sys.executable, "-m", "benchmarks.reference", *arguments]
-    with _process(command, dict(os.environ), None, Path.cwd()) as told:
+    with started(command, dict(os.environ), None, Path.cwd()) as told:
         yield Served(name, *told)
-
-
-@contextmanager
-def _process(
-    command: list[str], environment: dict[str, str], errors: int | None, directory: Path
-) -> Iterator[tuple[str, int]]:
-    """Start something that tells its URL on its first line; stop it in the end."""
-    process = subprocess.Popen(
-        command, env=environment, cwd=directory, stdout=subprocess.PIPE, stderr=errors, text=True
-    )
-    try:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        if found is None:
-            raise RuntimeError(f"{' '.join(command)} did not start; see above, or {directory / 'api.log'}")
-        yield found[0], process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(_READY_SECONDS)
 
 
 def _tell(url: str, driver: Driver, options: argparse.Namespace) -> None:
