@@ -56,7 +56,8 @@ async def examine(
         environ: The environment, for the files that it names.
         env_file: The `.env` that was read, where there is one.
     """
-    for finding in (*_settings(warnings), *_secrets(settings), *_files(environ, env_file)):
+    own = (*_settings(warnings), *_secrets(settings), *_proxies(settings), *_files(environ, env_file))
+    for finding in own:
         yield finding
     async for finding in _database(settings):
         yield finding
@@ -84,6 +85,14 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         count = len(settings.jwt_secret)
         more = f" (and {count - 1} older, still believed)" if count > 1 else ""
         yield Finding("secrets", Level.OK, f"{name} is long enough{more}")
+
+
+def _proxies(settings: Settings) -> Iterator[Finding]:
+    everyone = [network for network in settings.trusted_proxies if network.endswith("/0")]
+    if everyone:
+        detail = f"{variable('trusted_proxies')} trusts everybody ({', '.join(everyone)})"
+        advice = "Name the proxies alone: else everybody writes an address of one's own, and no limit holds."
+        yield Finding("proxies", Level.WARN, detail, advice)
 
 
 def _files(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """What is put together of settings: keys, passwords that nobody may choose, what works without a secret."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -65,7 +66,7 @@ def test_what_is_compared_goes_by_the_first_alone() -> None:
 async def test_without_a_secret_nobody_signs_in_and_the_setting_is_named() -> None:
     none = NoSecret(Settings())
     claims, claim = TokenClaims(new_id(), new_id()), RefreshClaim(new_id(), 1, b"")
-    refused = [
+    refused: list[Callable[[], object]] = [
         lambda: none.issue(claims, NOW),
         lambda: none.check("token", NOW),
         none.new_seed,
