@@ -1,5 +1,6 @@
 """How many statements a request costs, as PostgreSQL counts them, BEGIN and COMMIT aside."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from support.real_api import Instance, Person, open_instances
 from taskflow_core import Role
 
+WHO = 1
+"""Who asks, with which role now: one statement for all the requests of a moment."""
 COUNT = """
     SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements s
     JOIN pg_database d ON d.oid = s.dbid
@@ -46,35 +49,38 @@ async def counted(database_url: str, redis_url: str) -> AsyncIterator[Counted]:
             yield Counted(api, database)
 
 
-async def test_reads_take_one_whatever_they_return(counted: Counted) -> None:
+async def test_reads_take_one_beside_who_asks_whatever_they_return(counted: Counted) -> None:
     api = counted.api
     person, admin = await api.person(), await api.person(Role.ADMIN)
     tasks = [await api.task(person) for _ in range(30)]
     one = f"/tasks/{tasks[0]['id']}"
-    assert await counted.statements(person, "GET", one, 200) == 1
-    assert await counted.statements(admin, "GET", one, 200) == 1
-    assert await counted.statements(person, "GET", f"{one}/history", 200) == 1
-    assert await counted.statements(person, "GET", "/tasks/stats", 200) == 1
+    assert await counted.statements(person, "GET", one, 200) == WHO + 1
+    assert await counted.statements(admin, "GET", one, 200) == WHO + 1
+    assert await counted.statements(person, "GET", f"{one}/history", 200) == WHO + 1
+    assert await counted.statements(person, "GET", "/tasks/stats", 200) == WHO + 1
     for limit in (1, 10, 100):
-        assert await counted.statements(person, "GET", f"/tasks?limit={limit}", 200) == 1
+        assert await counted.statements(person, "GET", f"/tasks?limit={limit}", 200) == WHO + 1
     query = "sort=-dueDate&status=PENDING&search=task&overdue=false&userId=any"
-    assert await counted.statements(admin, "GET", f"/tasks?{query}", 200) == 1
-    assert await counted.statements(admin, "GET", "/users?limit=2", 200) == 1
+    assert await counted.statements(admin, "GET", f"/tasks?{query}", 200) == WHO + 1
+    assert await counted.statements(admin, "GET", "/users?limit=2", 200) == WHO + 1
     first = (await api.call(person, "GET", "/tasks?limit=5")).json()
-    assert await counted.statements(person, "GET", f"/tasks?limit=5&cursor={first['nextCursor']}", 200) == 1
+    assert (
+        await counted.statements(person, "GET", f"/tasks?limit=5&cursor={first['nextCursor']}", 200)
+        == WHO + 1
+    )
 
 
 async def test_writes_take_a_few(counted: Counted) -> None:
     api = counted.api
     person, manager = await api.person(), await api.person(Role.MANAGER)
-    assert await counted.statements(person, "POST", "/tasks", 201, json={"title": "t"}) <= 2
+    assert await counted.statements(person, "POST", "/tasks", 201, json={"title": "t"}) <= WHO + 2
     task = await api.task(person)
     one = f"/tasks/{task['id']}"
-    assert await counted.statements(person, "PATCH", one, 200, json={"status": "COMPLETED"}) <= 3
+    assert await counted.statements(person, "PATCH", one, 200, json={"status": "COMPLETED"}) <= WHO + 3
     move = {"userId": str(manager.view.id)}
-    assert await counted.statements(manager, "PATCH", one, 200, json=move) <= 3
-    assert await counted.statements(manager, "DELETE", one, 204) <= 3
-    assert await counted.statements(manager, "POST", f"{one}/restore", 200) <= 3
+    assert await counted.statements(manager, "PATCH", one, 200, json=move) <= WHO + 3
+    assert await counted.statements(manager, "DELETE", one, 204) <= WHO + 3
+    assert await counted.statements(manager, "POST", f"{one}/restore", 200) <= WHO + 3
 
 
 async def test_a_batch_takes_the_same_whatever_its_size(counted: Counted) -> None:
@@ -95,4 +101,22 @@ async def test_a_batch_takes_the_same_whatever_its_size(counted: Counted) -> Non
         body = {"action": "delete", "tasks": chosen}
         counts.add(await counted.statements(person, "POST", "/tasks/batch", 200, json=body))
     assert len(counts) == 1
-    assert counts.pop() <= 6
+    assert counts.pop() <= WHO + 6
+
+
+async def test_who_asks_is_one_question_for_all_of_a_moment(counted: Counted) -> None:
+    people = [await counted.api.person() for _ in range(3)]
+    await asyncio.gather(*(counted.api.call(person, "GET", "/users/me") for person in people))
+    counted.database.execute("SELECT pg_stat_statements_reset()")
+    requests = 60
+    answers = await asyncio.gather(
+        *(counted.api.call(people[number % 3], "GET", "/users/me") for number in range(requests))
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    asked = (
+        "SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid "
+        "WHERE datname = current_database() AND query LIKE '%users.data_version%sessions JOIN users%'"
+    )
+    row = counted.database.execute(asked).fetchone()
+    assert row is not None
+    assert 1 <= row[0] <= requests / 10
