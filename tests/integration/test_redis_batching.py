@@ -14,7 +14,7 @@ from redis.asyncio.client import Pipeline
 from support.redis import redis_batches
 from taskflow_core import Unavailable
 from taskflow_embedded import ValkeyServer, throwaway_valkey
-from taskflow_redis import Batches, batching, close_client, open_client
+from taskflow_redis import Batches, batching
 
 ECHO = batching.Script("return {KEYS[1], ARGV[1]}")
 
@@ -153,6 +153,13 @@ class TestServerAway:
         async with redis_batches(server.url, deadline=0.5) as made:
             yield made
 
+    @pytest.fixture
+    async def patient(self, server: ValkeyServer) -> AsyncIterator[Redis]:
+        """A client without time-outs, so that the deadline alone ends what hangs."""
+        client = Redis.from_url(server.url, socket_timeout=None)
+        yield client
+        await client.aclose()
+
     async def test_all_are_told_at_once_and_served_again_when_it_is_back(
         self, server: ValkeyServer, batches: Batches
     ) -> None:
@@ -169,8 +176,9 @@ class TestServerAway:
         assert await batches.execute("ECHO", "back") == b"back"
 
     async def test_a_server_that_hangs_holds_nobody_past_the_deadline(
-        self, server: ValkeyServer, batches: Batches
+        self, server: ValkeyServer, patient: Redis
     ) -> None:
+        batches = Batches(patient, deadline=0.5)
         assert await batches.execute("PING") == b"PONG"
         os.kill(server.pid, signal.SIGSTOP)
         try:
@@ -187,18 +195,18 @@ class TestServerAway:
         for n in range(1_000, 1_050):
             assert await batches.execute("ECHO", str(n)) == str(n).encode()
 
-    async def test_closing_tells_who_waits(self, server: ValkeyServer) -> None:
-        client = open_client(server.url)
-        batches = Batches(client, deadline=30.0)
+    async def test_closing_tells_who_waits(self, server: ValkeyServer, patient: Redis) -> None:
+        batches = Batches(patient, deadline=60.0)
         os.kill(server.pid, signal.SIGSTOP)
         try:
             waiting = []
             for _ in range(4):
                 waiting.append(asyncio.create_task(batches.execute("PING")))
                 await asyncio.sleep(0.01)
+            began = time.monotonic()
             await batches.aclose()
             results = await asyncio.gather(*waiting, return_exceptions=True)
             assert [type(result) for result in results] == [Unavailable] * 4
+            assert time.monotonic() - began < 10
         finally:
             os.kill(server.pid, signal.SIGCONT)
-            await close_client(client)
