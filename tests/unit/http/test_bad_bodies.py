@@ -104,6 +104,11 @@ BAD: list[tuple[str, str, Any, list[str]]] = [
      ["/email", "/name", "/password"]),
     ("POST", "/auth/login", {"email": "user@example.com"}, ["/password"]),
     ("POST", "/auth/login", {"email": None, "password": 5, "otp": 1}, ["/email", "/password", "/otp"]),
+    ("POST", "/auth/refresh", {}, ["/refresh_token"]),
+    ("POST", "/auth/refresh", {"refresh_token": 5, "refreshToken": "x"}, ["/refresh_token", "/refreshToken"]),
+    ("POST", "/auth/password", {}, ["/currentPassword", "/newPassword"]),
+    ("POST", "/auth/password", {"currentPassword": 5, "newPassword": "short"},
+     ["/currentPassword", "/newPassword"]),
 ]  # fmt: skip
 
 OWNED_BY_THE_SERVER: list[tuple[str, str, dict[str, Any], list[str]]] = [
