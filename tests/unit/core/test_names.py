@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 import pytest
+
 from taskflow_core import Action, BatchAction, Permission, Priority, Role, Status, TaskSort, UserSort
 
 NAMES: dict[type[StrEnum], list[str]] = {
