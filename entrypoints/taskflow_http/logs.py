@@ -92,7 +92,6 @@ def _redirect_standard_library(
     access = logging.getLogger("uvicorn.access")
     access.handlers.clear()
     access.propagate = False
-    access.disabled = True
 
 
 def _add_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
