@@ -69,6 +69,9 @@ def open_engine(
         "statement_timeout": str(milliseconds),
         # Longer than any unit of work waits for its own next statement; frees what a stalled process holds.
         "idle_in_transaction_session_timeout": str(milliseconds * 2),
+        # Statements are written such that one plan is right for all values, however many rows an owner
+        # has; planning anew for each would take longer than running them (a change: 490 us against 240).
+        "plan_cache_mode": "force_generic_plan",
     }
     return create_async_engine(
         driver_url(url),
