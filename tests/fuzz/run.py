@@ -68,8 +68,8 @@ def fuzz(environment: dict[str, str], url: str, role: str, arguments: list[str])
     answer = httpx.post(f"{url}/auth/login", json={"email": email, "password": PASSWORD}, timeout=30)
     token = answer.raise_for_status().json()["access_token"]
     command = [
-        str(BIN / "schemathesis"), "--config-file", str(CONFIG), "run", f"{url}/openapi.json", "--checks", "all",
-        "--header", f"Authorization: Bearer {token}", *arguments,
+        str(BIN / "schemathesis"), "--config-file", str(CONFIG), "run", f"{url}/openapi.json",
+        "--checks", "all",        "--header", f"Authorization: Bearer {token}", *arguments,
     ]  # fmt: skip
     sys.stdout.write(f"--- schemathesis as {role}\n")
     sys.stdout.flush()

@@ -75,8 +75,8 @@ GOOD_USER: dict[str, Any] = {
     "email": "a@b", "name": "n", "role": "user", "active": True, "deleted_at": None, "version": 1,
 }  # fmt: skip
 TASK = (
-    "INSERT INTO tasks SELECT gen_random_uuid(), id, %(title)s, %(description)s, %(status)s, %(priority)s, NULL, "
-    "now(), now(), %(completed_at)s, NULL, %(version)s FROM users"
+    "INSERT INTO tasks SELECT gen_random_uuid(), id, %(title)s, %(description)s, %(status)s, %(priority)s, "
+    "NULL, now(), now(), %(completed_at)s, NULL, %(version)s FROM users"
 )
 GOOD_TASK: dict[str, Any] = {
     "title": "t", "description": None, "status": "PENDING", "priority": 0, "completed_at": None, "version": 1,
