@@ -77,10 +77,18 @@ class World:
         return {} if name is None else {"Authorization": f"Bearer {self.token(name)}"}
 
     async def send(
-        self, who: str | None, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
+        self,
+        who: str | None,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> httpx.Response:
         """Send a request as somebody."""
-        return await self.client.request(method, path, headers=self.headers(who) | dict(headers or {}), **more)
+        return await self.client.request(
+            method, path, headers=self.headers(who) | dict(headers or {}), **more
+        )
 
     async def task(self, owner: str, **fields: Any) -> UUID:
         """Make a task of somebody's."""
