@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
+from unittest.mock import patch
 from uuid import uuid4
 
 import httpx
+import structlog
 from starlette.applications import Starlette
 
 from support.http_world import client_of
@@ -61,6 +64,17 @@ class Instance:
         return made
 
 
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Log errors only, and leave no trace of it: as it is set up for serving, loggers keep their settings."""
+    with patch("taskflow_http.configure_logging"):
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
+
+
 @asynccontextmanager
 async def open_instances(database_url: str, redis_url: str, number: int = 1) -> AsyncIterator[list[Instance]]:
     """Start instances of the API, as `taskflow serve` would compose them."""
@@ -72,6 +86,7 @@ async def open_instances(database_url: str, redis_url: str, number: int = 1) -> 
         log_level="error",
     )
     async with AsyncExitStack() as stack:
+        stack.enter_context(quiet_logs())
         instances = []
         for _ in range(number):
             container = Container(settings=settings)
