@@ -68,6 +68,7 @@ The core checks the same before; this is the last word.
 """
 
 _CONTENTION: Final = (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)
+_NOT_MIGRATED: Final = (pg.UndefinedTable, pg.UndefinedColumn)
 _UNAVAILABLE: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -90,6 +91,8 @@ def translated(error: BaseException) -> TaskFlowError | None:
     if isinstance(error, psycopg.IntegrityError):
         meaning = CONSTRAINTS.get(error.diag.constraint_name or "")
         return meaning() if meaning else None
+    if isinstance(error, _NOT_MIGRATED):
+        return Unavailable("The database is not migrated to this version: run `taskflow migrate`.")
     return Unavailable() if isinstance(error, _UNAVAILABLE) else None
 
 

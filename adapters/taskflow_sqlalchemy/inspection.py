@@ -12,6 +12,7 @@ import psycopg
 from taskflow_core.errors import Unavailable
 from taskflow_sqlalchemy.connections import PooledConnections, driver_url, fetch_all
 from taskflow_sqlalchemy.errors import raise_translated
+from taskflow_sqlalchemy.tables import REVISION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -108,13 +109,17 @@ async def _report(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> Da
 
 
 async def ping(engine: AsyncEngine, *, deadline: float = 2.0) -> None:
-    """Return once the database has answered on a pooled connection.
+    """Return once the database has answered on a pooled connection, and is migrated far enough.
+
+    One that a newer version migrated is fine: migrations only add until all instances are upgraded.
 
     Raises:
-        Unavailable: It did not within `deadline` seconds.
+        Unavailable: It did not within `deadline` seconds, or is not migrated.
     """
     try:
         async with asyncio.timeout(deadline):
-            await fetch_all(PooledConnections(engine), "SELECT 1", {})
+            rows = await fetch_all(PooledConnections(engine), "SELECT version_num FROM alembic_version", {})
     except TimeoutError as error:
         raise Unavailable from error
+    if not rows or str(rows[0][0]) < REVISION:
+        raise Unavailable("The database is not migrated to this version: run `taskflow migrate`.")

@@ -55,19 +55,19 @@ class SqlAlchemyLoginAttempts:
         parameters = {
             "subject": self._hashed(subject), "delays": _DELAYS, "forgotten": FORGOTTEN_AFTER,
         }  # fmt: skip
-        async with self._connections() as driver:
-            row = await (await driver.execute(BEGIN_ATTEMPT, parameters, binary=True)).fetchone()
-            if row is not None:
-                return Attempt(row[0], timedelta())
-            row = await (await driver.execute(WAIT_OF_ATTEMPT, parameters, binary=True)).fetchone()
-        number, wait = row or (1, timedelta())
+        async with self._connections() as exchange:
+            (counted,) = await exchange((BEGIN_ATTEMPT, parameters))
+            if counted.rows:
+                return Attempt(counted.rows[0][0], timedelta())
+            (waiting,) = await exchange((WAIT_OF_ATTEMPT, parameters))
+        number, wait = waiting.rows[0] if waiting.rows else (1, timedelta())
         # Less than a moment is left, or the count was forgotten between the two: a moment it is.
         return Attempt(number, max(wait, timedelta(milliseconds=1)))
 
     async def succeeded(self, subject: str) -> None:
         """Forget the tries of a subject."""
-        async with self._connections() as driver:
-            await driver.execute(FORGET_ATTEMPTS, {"subject": self._hashed(subject)})
+        async with self._connections() as exchange:
+            await exchange((FORGET_ATTEMPTS, {"subject": self._hashed(subject)}))
 
     def _hashed(self, subject: str) -> str:
         return hmac.new(self._key, subject.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

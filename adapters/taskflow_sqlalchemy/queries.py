@@ -7,7 +7,7 @@ and deliberate: a status stands in the statement itself, so that the planner see
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
@@ -192,7 +192,7 @@ def _after(
     return here < there if descending else here > there
 
 
-@cache
+@lru_cache(maxsize=4096)
 def list_tasks(shape: TaskShape) -> str:
     """Return the statement for one page of tasks."""
     key = _task_key(shape)
@@ -243,7 +243,7 @@ def user_parameters(query: UserQuery) -> dict[str, Any]:
     }
 
 
-@cache
+@lru_cache(maxsize=4096)
 def list_users(shape: UserShape) -> str:
     """Return the statement for one page of users."""
     c = users.c

@@ -149,8 +149,9 @@ CLOCK: Final = "SELECT clock_timestamp()"
 
 OPEN_SESSION: Final = f"""
 INSERT INTO sessions ({_SESSION_COLUMNS})
-SELECT %(id)s, users.id, %(seed)s, %(generation)s, %(replaced)s, %(address)s, %(network)s, %(user_agent)s,
-       %(created_at)s, %(last_used_at)s, %(ended_at)s, %(end_reason)s
+SELECT %(id)s::uuid, users.id, %(seed)s::bytea, %(generation)s::int, %(replaced)s::timestamptz[],
+       %(address)s::text, %(network)s::text, %(user_agent)s::text, %(created_at)s::timestamptz,
+       %(last_used_at)s::timestamptz, %(ended_at)s::timestamptz, %(end_reason)s::text
 FROM users WHERE users.id = %(user_id)s AND users.password_version = %(password_version)s
   AND users.active AND users.deleted_at IS NULL
 FOR SHARE

@@ -6,6 +6,8 @@ index stands beside the query that it is for.
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -26,6 +28,9 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+REVISION: Final = "0002"
+"""The migration that these tables are of: the least that a database must have. Revisions sort as text."""
 
 metadata = MetaData()
 

@@ -8,12 +8,12 @@ two round trips: BEGIN with the locks, then the write with COMMIT.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from taskflow_core.errors import InvalidCredentials, UnknownOwner
-from taskflow_sqlalchemy.connections import Connections, Driver, JoinedConnections, PooledConnections
+from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections
 from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_sqlalchemy.session_repository import SqlAlchemyEvents, SqlAlchemySessions
 from taskflow_sqlalchemy.task_repository import SqlAlchemyTasks
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from taskflow_sqlalchemy.exchanges import Answer, Exchange
     from taskflow_sqlalchemy.statements import Statement
-
-Cursor: TypeAlias = psycopg.AsyncCursor[tuple[Any, ...]]
 
 
 class SqlAlchemyTransactions:
@@ -61,20 +60,21 @@ class JoinedTransactions:
             self._connections,
             "SAVEPOINT taskflow",
             "RELEASE SAVEPOINT taskflow",
-            "ROLLBACK TO SAVEPOINT taskflow; RELEASE SAVEPOINT taskflow",
+            "ROLLBACK TO SAVEPOINT taskflow",
+            "RELEASE SAVEPOINT taskflow",
         )
 
 
 class SqlAlchemyTransaction:
     """One unit of work (port `Transaction`)."""
 
-    def __init__(self, connections: Connections, begin: str, commit: str, rollback: str) -> None:
+    def __init__(self, connections: Connections, begin: str, commit: str, *rollback: str) -> None:
         self._lease = connections()
         self._autocommits = not connections.joins_host
         self._begin: Statement = (begin, {})
         self._end: Statement = (commit, {})
-        self._rollback = rollback
-        self._driver: Driver | None = None
+        self._rollback: list[Statement] = [(statement, {}) for statement in rollback]
+        self._exchange: Exchange | None = None
         self._begun = False
         self.tasks = SqlAlchemyTasks(self)
         self.users = SqlAlchemyUsers(self)
@@ -89,21 +89,21 @@ class SqlAlchemyTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take everything back unless it was committed, and give the connection back."""
-        if self._driver is None:
+        if self._exchange is None:
             return
-        if self._begun and not self._driver.closed:
+        if self._begun and not self._exchange.closed:
             # One that cannot even be taken back is left in the midst of it, and so never used again.
             with suppress(psycopg.Error):
-                await self._driver.execute(self._rollback)
+                await self._exchange(*self._rollback)
         await self._lease.__aexit__(kind, error, trace)
 
     async def ask(self, *statements: Statement) -> list[list[tuple[Any, ...]]]:
         """Run statements inside this unit, in one round trip, and return the rows of each."""
-        return [await cursor.fetchall() for cursor in await self._inside(statements)]
+        return [answer.rows for answer in await self._inside(statements)]
 
     async def run(self, statement: Statement) -> int:
         """Run a statement inside this unit; return how many rows it touched."""
-        return (await self._inside([statement]))[-1].rowcount
+        return (await self._inside([statement]))[-1].touched
 
     async def commit(self) -> None:
         """Write what was added and saved, and end: accounts first, as everywhere."""
@@ -111,7 +111,7 @@ class SqlAlchemyTransaction:
         doubtful = [*self.users.written(), *self.sessions.opened(), *self.tasks.added()]
         certain = [*self.sessions.written(), *self.events.written(), *self.tasks.saved()]
         if len(doubtful) + len(certain) == 1 and not self._begun and self._autocommits:
-            self._require_written(await self._pipeline([*doubtful, *certain]))
+            self._require_written(await self._sent([*doubtful, *certain]))
             return
         if self.sessions.opens or self.tasks.adds:
             # So COMMIT cannot travel along.
@@ -121,33 +121,25 @@ class SqlAlchemyTransaction:
             await self._inside([*doubtful, *certain, self._end])
             self._begun = False
 
-    def _require_written(self, cursors: Sequence[Cursor]) -> None:
-        if self.tasks.adds and cursors[-1].rowcount != self.tasks.adds:
+    def _require_written(self, answers: Sequence[Answer]) -> None:
+        if self.tasks.adds and answers[-1].touched != self.tasks.adds:
             raise UnknownOwner
         before = 1 if self.tasks.adds else 0
-        opened = cursors[len(cursors) - before - self.sessions.opens : len(cursors) - before]
-        if any(cursor.rowcount != 1 for cursor in opened):
+        opened = answers[len(answers) - before - self.sessions.opens : len(answers) - before]
+        if any(answer.touched != 1 for answer in opened):
             raise InvalidCredentials
 
-    async def _inside(self, statements: Sequence[Statement]) -> list[Cursor]:
-        """Run statements inside this unit, which begins with the first; return the cursor of each."""
+    async def _inside(self, statements: Sequence[Statement]) -> list[Answer]:
+        """Run statements inside this unit, which begins with the first; return the answer to each."""
         sent = statements if self._begun else [self._begin, *statements]
         self._begun = True
-        return (await self._pipeline(sent))[-len(statements) :]
+        return (await self._sent(sent))[-len(statements) :]
 
-    async def _pipeline(self, statements: Sequence[Statement]) -> list[Cursor]:
-        if self._driver is None:
-            self._driver = await self._lease.__aenter__()
+    async def _sent(self, statements: Sequence[Statement]) -> list[Answer]:
+        if self._exchange is None:
+            self._exchange = await self._lease.__aenter__()
         try:
-            if len(statements) == 1:
-                return [await _send(self._driver, statements[0])]
-            async with self._driver.pipeline():
-                return [await _send(self._driver, statement) for statement in statements]
+            return await self._exchange(*statements)
         except Exception as error:
             raise_translated(error)
             raise
-
-
-async def _send(driver: Driver, statement: Statement) -> Cursor:
-    sql, parameters = statement
-    return await driver.execute(sql, parameters or None, binary=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import stamina
+
 import taskflow_sqlalchemy
 from taskflow_bootstrap.errors import DatabaseError, SettingsError
 from taskflow_bootstrap.settings import Settings, variable
@@ -38,6 +40,8 @@ async def migrate(settings: Settings, *, wait: float, tell: Callable[[str], None
         DatabaseError: It cannot be done; the message says what to do.
     """
     settings.require("database_url")
+    # Its default hook would log each attempt with the driver's message, which names the host.
+    stamina.instrumentation.set_on_retry_hooks(())
     try:
         report = await taskflow_sqlalchemy.migrate(settings.database_url, wait=wait, on_event=tell)
     except taskflow_sqlalchemy.MigrationError as error:

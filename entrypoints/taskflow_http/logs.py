@@ -94,7 +94,6 @@ def _redirect_standard_library(
     access = logging.getLogger("uvicorn.access")
     access.handlers.clear()
     access.propagate = False
-    access.disabled = True
 
 
 def _console(out: TextIO) -> structlog.dev.ConsoleRenderer:

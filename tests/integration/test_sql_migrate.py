@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 
 from support.samples import new_session
-from taskflow_core import Origin
+from taskflow_core import Origin, Unavailable
 from taskflow_embedded import PostgresServer
 from taskflow_sqlalchemy import (
     MigrationError,
@@ -21,9 +21,11 @@ from taskflow_sqlalchemy import (
     migrate,
     migration_sql,
     open_engine,
+    ping,
 )
 from taskflow_sqlalchemy.migrating import MIGRATOR_LOCK
-from taskflow_sqlalchemy.revisions import alembic_config, head_revision
+from taskflow_sqlalchemy.revisions import alembic_config, head_revision, known_revisions
+from taskflow_sqlalchemy.tables import REVISION
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
@@ -134,6 +136,28 @@ async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) ->
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(MigrationError, match="newer TaskFlow"):
         await migrate(database_url)
+
+
+async def test_readiness_wants_a_database_that_is_migrated(fresh_database_url: str) -> None:
+    engine = open_engine(fresh_database_url)
+    try:
+        with pytest.raises(Unavailable, match="taskflow migrate"):
+            await ping(engine)
+        await migrate(fresh_database_url)
+        await ping(engine)
+        with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '0000'")
+            with pytest.raises(Unavailable, match="taskflow migrate"):
+                await ping(engine)
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        await ping(engine)
+    finally:
+        await engine.dispose()
+
+
+def test_the_tables_are_of_the_newest_migration() -> None:
+    assert head_revision() == REVISION
+    assert all(len(revision) == 4 for revision in known_revisions()), "they are compared as text"
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://x/y", "sqlite://"])

@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
-TREES = ("taskflow_core", "adapters", "tests")
+TREES = ("taskflow_core", "adapters", "examples", "tests")
 TIMEOUT = 120
 
 OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
@@ -120,6 +120,13 @@ def survives(mutant: Mutant, place: Path, arguments: list[str]) -> bool:
     target = place / mutant.path.relative_to(ROOT)
     original = target.read_text(encoding="utf-8")
     target.write_text(mutant.source, encoding="utf-8")
+    try:
+        return passes(place, arguments)
+    finally:
+        target.write_text(original, encoding="utf-8")
+
+
+def passes(place: Path, arguments: list[str]) -> bool:
     path = os.pathsep.join(str(place / tree) for tree in ("", "adapters"))
     command = [
         sys.executable,
@@ -140,8 +147,6 @@ def survives(mutant: Mutant, place: Path, arguments: list[str]) -> bool:
         )
     except subprocess.TimeoutExpired:
         return False
-    finally:
-        target.write_text(original, encoding="utf-8")
     return done.returncode == 0
 
 
@@ -153,12 +158,13 @@ def main(arguments: list[str]) -> int:
     workers = os.cpu_count() or 1
     places: SimpleQueue[Path] = SimpleQueue()
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(workers) as pool:
-        for number in range(workers):
-            place = Path(scratch) / str(number)
+        for place in (Path(scratch) / str(number) for number in range(workers)):
             for tree in TREES:
                 shutil.copytree(ROOT / tree, place / tree, ignore=shutil.ignore_patterns("__pycache__"))
             shutil.copy(ROOT / "pyproject.toml", place)
             places.put(place)
+        if not passes(place, tests):
+            sys.exit("The tests fail for the code as it is: they would see every mutant.")
 
         def judged(mutant: Mutant) -> bool:
             place = places.get()

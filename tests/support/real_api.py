@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
+from unittest.mock import patch
 from uuid import uuid4
 
 import httpx
+import structlog
 from starlette.applications import Starlette
 
 from support.http_world import client_of
@@ -88,10 +91,22 @@ def settings_of(database_url: str, redis_url: str, **given: Any) -> Settings:
     return Settings(**fields | given)
 
 
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Log errors only, and leave no trace of it: as it is set up for serving, loggers keep their settings."""
+    with patch("taskflow_http.configure_logging"):
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
+
+
 @asynccontextmanager
 async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
     """Start an instance of the API, as `taskflow serve` would compose it."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(quiet_logs())
         container = Container(settings=settings)
         stack.push_async_callback(close, container)
         application = cast("Starlette", create_application(container))

@@ -32,7 +32,7 @@ def subclasses(kind: type[TaskFlowError]) -> list[type[TaskFlowError]]:
     return [each for child in kind.__subclasses__() for each in (child, *subclasses(child))]
 
 
-ALL = subclasses(TaskFlowError)
+ALL = [kind for kind in subclasses(TaskFlowError) if kind.__module__ == errors.__name__]
 
 
 def made(kind: type[TaskFlowError]) -> TaskFlowError:

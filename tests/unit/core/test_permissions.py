@@ -79,6 +79,22 @@ def test_every_check_for_every_actor(name: str) -> None:
     assert answers == expected
 
 
+def test_who_only_sees_may_do_nothing_with_what_it_sees() -> None:
+    """No role is like this; embedders may make one."""
+    onlooker = Actor(ME, frozenset({Permission.SEE_ANY_TASK, Permission.SEE_USERS}))
+    answers = {name: answer(anothers, onlooker) for name, (_, anothers, _) in CHECKS.items()}
+    assert answers == {
+        "see a task": OK,
+        "change a task": F,
+        "delete a task": F,
+        "assign a task to": F,
+        "ask for the tasks of": OK,
+        "see a user": OK,
+        "change a profile": F,
+        "change more than a profile": F,
+    }
+
+
 def test_the_table() -> None:
     assert {
         Role.USER: set(),

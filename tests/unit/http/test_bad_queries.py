@@ -86,6 +86,7 @@ async def test_every_fault_is_told(world: World, path: str, names: list[str]) ->
     assert told["code"] == "invalid"
     assert sorted(error["parameter"] for error in told["errors"]) == sorted(names)
     assert all(set(error) == {"parameter", "detail"} for error in told["errors"])
+    assert all(error["detail"].startswith(("must ", "is not a ", "has too ")) for error in told["errors"])
 
 
 async def test_a_blank_where_a_plus_was_meant_is_explained(world: World) -> None:

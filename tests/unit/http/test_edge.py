@@ -283,6 +283,28 @@ async def test_start_and_stop(world: World) -> None:
     assert told == ["up 1", "up 2", "purge", "down 1", "down 2"]
 
 
+async def test_a_purge_under_way_is_stopped_before_anything_is_closed(world: World) -> None:
+    told: list[str] = []
+
+    async def purge(_: Actor) -> int:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            told.append("stopped")
+        return 0
+
+    async def close() -> None:
+        told.append("closed")
+
+    app = create_app(
+        use_cases=replace(world.use_cases, purge_users=purge), tokens=world.tokens, clock=world.clock,
+        cursor_key=b"k" * 32, on_shutdown=[close],
+    )  # fmt: skip
+
+    await lifespan(app)
+    assert told == ["stopped", "closed"]
+
+
 async def test_each_shutdown_hook_runs_whatever_becomes_of_the_others(world: World) -> None:
     told: list[str] = []
 

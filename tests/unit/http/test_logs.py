@@ -22,11 +22,11 @@ def out() -> Iterator[io.StringIO]:
     """A stream; how logging was set up is put back at the end."""
     before = structlog.get_config()
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    states = [(x.handlers[:], x.level, x.propagate, x.disabled) for x in loggers]
+    states = [(x.handlers[:], x.level, x.propagate) for x in loggers]
     yield io.StringIO()
     structlog.configure(**before)
-    for logger, (handlers, level, propagate, disabled) in zip(loggers, states, strict=True):
-        logger.handlers[:], logger.propagate, logger.disabled = handlers, propagate, disabled
+    for logger, (handlers, level, propagate) in zip(loggers, states, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
 
 

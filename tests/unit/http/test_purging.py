@@ -46,21 +46,26 @@ async def test_nothing_is_purged_for_a_refused_deletion(world: World) -> None:
 
 async def test_it_runs_alone_and_again_where_it_was_asked_for_meanwhile() -> None:
     running, most, runs = 0, 0, 0
+    go_on = asyncio.Event()
 
     async def purge(_: Actor) -> int:
         nonlocal running, most, runs
         running, runs = running + 1, runs + 1
         most = max(most, running)
-        await asyncio.sleep(0)
+        await go_on.wait()
         running -= 1
         return 0
 
     purger = Purger(purge)
     for _ in range(5):
         purger.trigger()
-    await asyncio.sleep(0)
+    await settled()
     purger.trigger()
     await settled()
+    assert (most, runs) == (1, 1)
+    go_on.set()
+    await settled()
+    assert (most, runs) == (1, 2)
     purger.trigger()
     await settled()
 
