@@ -16,7 +16,7 @@ import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -127,13 +127,17 @@ async def measure(url: str, options: argparse.Namespace) -> None:
         return client("POST", "/auth/login", body=_log_in(next(numbers)))
 
     await at_rate(read, options.reads, 3)
-    quiet = await at_rate(read, options.reads, options.seconds)
-    capacity = await _capacity(log_in, options.seconds)
-    offered = OFFERED * capacity
-    reads, log_ins = await asyncio.gather(
-        at_rate(read, options.reads, options.seconds), at_rate(log_in, offered, options.seconds)
-    )
-    _report(quiet, reads, log_ins, capacity, options)
+    rounds = []
+    for _ in range(options.rounds):
+        quiet = await at_rate(read, options.reads, options.seconds)
+        capacity = await _capacity(log_in, options.seconds)
+        reads, log_ins = await asyncio.gather(
+            at_rate(read, options.reads, options.seconds),
+            at_rate(log_in, OFFERED * capacity, options.seconds),
+        )
+        rounds.append(Round.of(quiet, reads, log_ins, capacity, options.seconds))
+        print(rounds[-1].told(), flush=True)
+    _report(rounds)
 
 
 async def _capacity(log_in: Send, seconds: float) -> float:
@@ -156,38 +160,51 @@ def _log_in(number: int) -> dict[str, str]:
     return {"email": f"person{number}@example.com", "password": PASSWORD}
 
 
-def _report(
-    quiet: list[Answer],
-    reads: list[Answer],
-    log_ins: list[Answer],
-    capacity: float,
-    options: argparse.Namespace,
-) -> None:
-    assert {answer.status for answer in [*quiet, *reads]} == {200}
-    before, during = _p99(quiet), _p99(reads)
-    print(f"reads alone: {options.reads}/s, p99 {before * 1000:.1f} ms; log-ins alone: {capacity:.1f}/s")
-    served = [answer for answer in log_ins if answer.status == 200]
-    refused = [answer.seconds for answer in log_ins if answer.status == 503]
-    others = len(log_ins) - len(served) - len(refused)
-    share = len(served) / options.seconds / capacity
-    print(f"both: {len(log_ins)} log-ins offered ({OFFERED} times as many), {len(served)} served, "
-          f"{len(refused)} refused, {others} ended otherwise")  # fmt: skip
-    print(f"  p99 of reads {during * 1000:.1f} ms, {during / before:.2f} times that without "
-          f"({_verdict(during <= P99_TARGET * before)}, target {P99_TARGET:g})")  # fmt: skip
-    print(f"  log-ins served: {share:.0%} of what the thread does alone "
-          f"({_verdict(share >= SERVED_TARGET)}, target {SERVED_TARGET:.0%})")  # fmt: skip
-    if refused:
-        met, most = _verdict(_p99_of(refused) < REFUSED_TARGET), max(refused) * 1000
-        print(f"  refused: p50 {statistics.median(refused) * 1000:.0f} ms, p99 {_p99_of(refused) * 1000:.0f} "
-              f"({met}, target {REFUSED_TARGET * 1000:.0f}), at most {most:.0f}")  # fmt: skip
+class Round(NamedTuple):
+    """How one round went; seconds, and log-ins a second."""
+
+    quiet: float
+    during: float
+    capacity: float
+    served: float
+    refused: list[float]
+    others: int
+
+    @classmethod
+    def of(
+        cls, quiet: list[Answer], reads: list[Answer], log_ins: list[Answer], capacity: float, seconds: float
+    ) -> Round:
+        assert {answer.status for answer in [*quiet, *reads]} == {200}
+        served = sum(answer.status == 200 for answer in log_ins)
+        refused = [answer.seconds for answer in log_ins if answer.status == 503]
+        others = len(log_ins) - served - len(refused)
+        return cls(_p99(quiet), _p99(reads), capacity, served / seconds, refused, others)
+
+    def told(self) -> str:
+        return (
+            f"p99 of reads {self.quiet * 1000:.1f} ms alone, {self.during * 1000:.1f} in the storm; log-ins "
+            f"{self.capacity:.1f}/s alone, {self.served:.1f}/s in the storm, {len(self.refused)} refused, "
+            f"{self.others} ended otherwise"
+        )
 
 
-def _p99(answers: list[Answer]) -> float:
-    return _p99_of([answer.seconds for answer in answers])
+def _report(rounds: list[Round]) -> None:
+    times = statistics.median(each.during / each.quiet for each in rounds)
+    share = statistics.median(each.served / each.capacity for each in rounds)
+    refused = [seconds for each in rounds for seconds in each.refused]
+    late = _p99(Answer(503, seconds) for seconds in refused)
+    print(
+        f"medians: p99 {times:.2f} times that alone ({_verdict(times <= P99_TARGET)}, target {P99_TARGET:g})"
+    )
+    print(f"  served {share:.0%} of alone ({_verdict(share >= SERVED_TARGET)}, target {SERVED_TARGET:.0%})")
+    print(
+        f"  refused in {late * 1000:.0f} ms at p99, {max(refused) * 1000:.0f} at most "
+        f"({_verdict(late < REFUSED_TARGET)}, target {REFUSED_TARGET * 1000:.0f})"
+    )
 
 
-def _p99_of(seconds: list[float]) -> float:
-    return statistics.quantiles(seconds, n=100)[98] if len(seconds) > 1 else seconds[0]
+def _p99(answers: Iterable[Answer]) -> float:
+    return statistics.quantiles([answer.seconds for answer in answers], n=100)[98]
 
 
 def _verdict(met: bool) -> str:
@@ -212,7 +229,8 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.log_in_storm")
-    parser.add_argument("--seconds", type=float, default=20, help="of each part (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=10, help="of each part (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts (%(default)s)")
     parser.add_argument("--reads", type=int, default=200, help="a second (%(default)s)")
     return parser.parse_args()
 
