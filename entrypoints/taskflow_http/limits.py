@@ -8,6 +8,7 @@ A token that is genuine but whose session has ended counts against its user, who
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -94,7 +95,14 @@ def check_decision(decision: Decision) -> None:
 
 def limit_fields(decision: Decision) -> Headers:
     """Return the fields that tell where a client stands (draft-ietf-httpapi-ratelimit-headers)."""
-    limit, reset = decision.limit, math.ceil(decision.reset_after)
-    policy = f'"{limit.name}";q={limit.rate.count};w={limit.rate.seconds}'
-    state = f'"{limit.name}";r={decision.remaining};t={reset}'
-    return [(b"ratelimit-policy", policy.encode("ascii")), (b"ratelimit", state.encode("ascii"))]
+    policy, name = _told(decision.limit)
+    state = b"%b;r=%d;t=%d" % (name, decision.remaining, math.ceil(decision.reset_after))
+    return [policy, (b"ratelimit", state)]
+
+
+@functools.lru_cache(100)
+def _told(limit: Limit) -> tuple[tuple[bytes, bytes], bytes]:
+    """Return the field that tells the limit, and its name as structured fields have it."""
+    name = f'"{limit.name}"'.encode("ascii")
+    policy = b"%b;q=%d;w=%d" % (name, limit.rate.count, limit.rate.seconds)
+    return (b"ratelimit-policy", policy), name

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO
 import msgspec
 import structlog
 
-from taskflow_http.redaction import redact
+from taskflow_http.redaction import may_hide, redact
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -56,13 +56,9 @@ def configure_logging(
     if number is None:
         raise ValueError(f"There is no log level {level!r}.")
     shared: list[Processor] = [_add_request, structlog.stdlib.add_log_level, _add_time]
-    rendering: list[Processor] = [
-        # Plain text: what shows the local variables of each frame shows passwords too.
-        structlog.processors.format_exc_info,
-        structlog.processors.StackInfoRenderer(),
-        redact,
-        _render_json if format == "json" else _console(out),
-    ]
+    # Plain text: what shows the local variables of each frame shows passwords too.
+    rendering: list[Processor] = [structlog.processors.format_exc_info]
+    rendering += [_render_json] if format == "json" else [redact, _console(out)]
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -116,7 +112,12 @@ def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **event}
 
 
-def _render_json(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> str:
+def _render_json(logger: WrappedLogger, name: str, event: MutableMapping[str, Any]) -> str:
+    line = _line(event)
+    return _line(redact(logger, name, event)) if may_hide(line) else line
+
+
+def _line(event: MutableMapping[str, Any]) -> str:
     try:
         return msgspec.json.encode(event, enc_hook=repr).decode("utf-8")
     except (UnicodeEncodeError, TypeError):

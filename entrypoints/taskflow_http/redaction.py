@@ -43,31 +43,17 @@ _HINTS: Final = (
     "api",
 )  # fmt: skip
 _middle_of_a_token: Final = re.compile(r"\.[0-9]{1,9}\.").search
-_PLAIN: Final = frozenset({int, float, bool, type(None)})
 
 
 def redact(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide what is secret in an event (a structlog processor; to come after stacks are texts)."""
-    if _may_hide(event):
-        for name, value in event.items():
-            event[name] = _value(name, value, 0)
+    for name, value in event.items():
+        event[name] = _value(name, value, 0)
     return event
 
 
-def _may_hide(event: MutableMapping[str, Any]) -> bool:
-    """Tell of most events, quickly, that there is nothing to look for."""
-    texts = []
-    for name, value in event.items():
-        kind = type(value)
-        if kind is str:
-            texts.append(value)
-        elif kind not in _PLAIN:
-            return True
-        texts.append(name)
-    return _has_hint("\n".join(texts))
-
-
-def _has_hint(text: str) -> bool:
+def may_hide(text: str) -> bool:
+    """Tell of most lines of a log, quickly, that there is nothing to look for; names count too."""
     lowered = text.lower()
     for hint in _HINTS:
         if hint in lowered:
@@ -77,7 +63,7 @@ def _has_hint(text: str) -> bool:
 
 def redacted(text: str) -> str:
     """Return a text without what looks like a secret in it."""
-    if not _has_hint(text):
+    if not may_hide(text):
         return text
     hidden = _WHOLE.sub(HIDDEN, text)
     return _BEHIND.sub(lambda found: f"{found[1]}{HIDDEN}" if found[1] else f"{found[2]}{HIDDEN}@", hidden)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 import structlog
 import uvicorn
 
+from support.byte_client import Client, connected
 from support.http_world import World, open_world
 from taskflow_http import HttpOptions, protocol, protocol_class
 
@@ -40,15 +40,6 @@ async def served(world: World, options: HttpOptions = OPTIONS, **replaced: Any) 
     await serving
 
 
-@pytest.fixture(autouse=True)
-async def hang_up() -> AsyncIterator[None]:
-    """Close what a test left open."""
-    yield
-    while CLIENTS:
-        CLIENTS.pop().writer.close()
-    await asyncio.sleep(0)
-
-
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     async with open_world() as opened:
@@ -56,68 +47,13 @@ async def world() -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def port(world: World) -> AsyncIterator[int]:
-    async with served(world) as number:
-        yield number
+async def client(world: World) -> AsyncIterator[Client]:
+    """A connection to a server."""
+    async with served(world) as port, connected(port) as opened:
+        yield opened
 
 
-class Client:
-    """A connection, byte by byte."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-        self.begun = time.monotonic()
-
-    @classmethod
-    async def to(cls, port: int) -> Client:
-        client = cls(*await asyncio.open_connection("127.0.0.1", port))
-        CLIENTS.append(client)
-        return client
-
-    async def send(self, *pieces: bytes, pause: float = 0.0) -> None:
-        for piece in pieces:
-            self.writer.write(piece)
-            await self.writer.drain()
-            await asyncio.sleep(pause)
-
-    async def rest(self, within: float = 10) -> bytes:
-        """Return all that comes until the server ends the connection."""
-        async with asyncio.timeout(within):
-            return await self.reader.read(-1)
-
-    async def answer(self) -> tuple[int, dict[str, str], Any]:
-        """Return the next answer."""
-        async with asyncio.timeout(5):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-            lines = head.split("\r\n")[1:-2]
-            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-            body = await self.reader.readexactly(int(headers.get("content-length", "0")))
-        return int(head.split()[1]), headers, json.loads(body or b"null")
-
-    async def closed(self, within: float = 5) -> float:
-        """Return how many seconds the connection lived."""
-        with suppress(OSError):
-            await self.rest(within)
-        return time.monotonic() - self.begun
-
-
-CLIENTS: list[Client] = []
-
-
-async def trickle(client: Client, text: bytes) -> int:
-    """Send a byte now and again until nobody takes it; return how many went."""
-    for number in range(len(text)):
-        try:
-            await client.send(text[number : number + 1], pause=0.05)
-        except OSError:
-            return number
-        if client.reader.at_eof():
-            return number
-    return len(text)
-
-
-async def test_usual_requests_on_one_connection(world: World, port: int) -> None:
-    client = await Client.to(port)
+async def test_usual_requests_on_one_connection(world: World, client: Client) -> None:
     token = world.token("user").encode()
     body = b'{"title": "x"}'
     post = (
@@ -145,8 +81,7 @@ async def test_usual_requests_on_one_connection(world: World, port: int) -> None
     ],
     ids=["20,000 fields", "2 MB value", "2 MB name", "2 MB target", "2 MB unended"],
 )
-async def test_a_long_head_is_refused_before_it_is_whole(port: int, head: bytes) -> None:
-    client = await Client.to(port)
+async def test_a_long_head_is_refused_before_it_is_whole(client: Client, head: bytes) -> None:
     sending = asyncio.create_task(client.send(head + b"\r\n"))
 
     status, headers, problem = await client.answer()
@@ -160,16 +95,14 @@ async def test_a_long_head_is_refused_before_it_is_whole(port: int, head: bytes)
     assert await client.closed() < 4
 
 
-async def test_many_fields_in_a_short_head(port: int) -> None:
-    client = await Client.to(port)
+async def test_many_fields_in_a_short_head(client: Client) -> None:
     await client.send(HEAD + b"".join(b"x-%d: 1\r\n" % i for i in range(101)) + b"\r\n")
 
     assert (await client.answer())[0] == 431
 
 
-async def test_a_byte_now_and_again_is_refused_in_time(port: int) -> None:
-    client = await Client.to(port)
-    sending = asyncio.create_task(trickle(client, HEAD * 10))
+async def test_a_byte_now_and_again_is_refused_in_time(client: Client) -> None:
+    sending = asyncio.create_task(client.trickle(HEAD * 10))
 
     status, headers, problem = await client.answer()
 
@@ -179,26 +112,23 @@ async def test_a_byte_now_and_again_is_refused_in_time(port: int) -> None:
     assert await client.closed() < 5
 
 
-async def test_a_second_head_is_not_waited_for_either(port: int) -> None:
-    client = await Client.to(port)
+async def test_a_second_head_is_not_waited_for_either(client: Client) -> None:
     await client.send(HEAD + b"\r\n" + HEAD)
 
     assert [(await client.answer())[0] for _ in range(2)] == [200, 408]
 
 
 @pytest.mark.parametrize("sent", [b"", HEAD + b"\r\n"], ids=["nothing", "a request"])
-async def test_a_connection_that_falls_silent_is_closed(port: int, sent: bytes) -> None:
-    client = await Client.to(port)
+async def test_a_connection_that_falls_silent_is_closed(client: Client, sent: bytes) -> None:
     await client.send(sent)
 
     assert await client.closed() < IDLE + 2
 
 
-async def test_blank_lines_do_not_keep_a_connection(port: int) -> None:
-    client = await Client.to(port)
+async def test_blank_lines_do_not_keep_a_connection(client: Client) -> None:
     await client.send(HEAD + b"\r\n")
     await client.answer()
-    await trickle(client, b"\r\n" * 50)
+    await client.trickle(b"\r\n" * 50)
 
     assert await client.closed() < 4
 
@@ -206,11 +136,10 @@ async def test_blank_lines_do_not_keep_a_connection(port: int) -> None:
 POST = b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
-async def test_a_slow_body_is_refused_in_time(world: World, port: int) -> None:
-    client = await Client.to(port)
+async def test_a_slow_body_is_refused_in_time(world: World, client: Client) -> None:
     await client.send(POST + f"Authorization: Bearer {world.token('user')}\r\n".encode())
     await client.send(b"Content-Length: 100\r\n\r\n")
-    dripping = asyncio.create_task(trickle(client, b"x" * 99))
+    dripping = asyncio.create_task(client.trickle(b"x" * 99))
 
     status, headers, problem = await client.answer()
 
@@ -220,27 +149,27 @@ async def test_a_slow_body_is_refused_in_time(world: World, port: int) -> None:
     assert await client.closed() < 4
 
 
-async def test_what_is_left_of_an_answered_body_is_not_waited_for(port: int) -> None:
-    client = await Client.to(port)
+async def test_what_is_left_of_an_answered_body_is_not_waited_for(client: Client) -> None:
     await client.send(POST + b"Content-Length: 100\r\n\r\n")
 
     assert (await client.answer())[0] == 401
-    await trickle(client, b"x" * 99)
+    await client.trickle(b"x" * 99)
     assert await client.closed() < 4
 
 
-async def test_a_connection_is_closed_after_the_rest_of_an_answered_body(port: int) -> None:
-    client = await Client.to(port)
+@pytest.mark.parametrize("more", [True, False])
+async def test_a_connection_lives_on_after_an_answered_body(client: Client, *, more: bool) -> None:
     await client.send(POST + b"Content-Length: 3\r\n\r\n")
     assert (await client.answer())[0] == 401
-    await client.send(b"x", b"x", b"x", HEAD + b"\r\n", pause=0.05)
+    await client.send(b"x", b"x", b"x", pause=0.05)
+    if more:
+        await client.send(HEAD + b"\r\n")
+        assert (await client.answer())[0] == 200
 
-    assert (await client.answer())[0] == 200
-    assert await client.closed() < 4
+    assert IDLE < await client.closed() < IDLE + 2
 
 
-async def test_trailers_are_no_headers(world: World, port: int) -> None:
-    client = await Client.to(port)
+async def test_trailers_are_no_headers(world: World, client: Client) -> None:
     body = b'{"title": "x"}'
     head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     trailer = f"Authorization: Bearer {world.token('user')}\r\nX-Request-ID: trailer\r\n\r\n".encode()
@@ -256,8 +185,7 @@ async def test_framing_that_carries_nothing_comes_to_an_end(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "BODY_BYTES_MAX", 1_000_000)
-    async with served(world, replace(OPTIONS, body_timeout=5)) as port:
-        client = await Client.to(port)
+    async with served(world, replace(OPTIONS, body_timeout=5)) as port, connected(port) as client:
         head = POST + f"Authorization: Bearer {world.token('user')}\r\n".encode()
         await client.send(head + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n")
         sending = asyncio.create_task(client.send(*[b"a: b\r\n" * 10_000] * 100))
@@ -272,8 +200,7 @@ async def test_framing_that_carries_nothing_comes_to_an_end(
     "sent",
     [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", HEAD + b"bad header\r\n\r\n", b"\x16\x03\x01\x02\x00"],
 )
-async def test_what_is_not_http(port: int, sent: bytes) -> None:
-    client = await Client.to(port)
+async def test_what_is_not_http(client: Client, sent: bytes) -> None:
     await client.send(sent)
 
     status, headers, problem = await client.answer()
@@ -283,8 +210,7 @@ async def test_what_is_not_http(port: int, sent: bytes) -> None:
     assert await client.closed() < 4
 
 
-async def test_a_body_that_breaks_off_its_framing(world: World, port: int) -> None:
-    client = await Client.to(port)
+async def test_a_body_that_breaks_off_its_framing(world: World, client: Client) -> None:
     head = POST + f"Authorization: Bearer {world.token('user')}\r\n".encode()
     with structlog.testing.capture_logs() as lines:
         await client.send(head + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n", pause=0.05)
@@ -302,8 +228,7 @@ async def test_an_answer_under_way_is_not_run_into(world: World) -> None:
         await asyncio.sleep(0.8)
         return await find(*given)
 
-    async with served(world, find_user=slow) as port:
-        client = await Client.to(port)
+    async with served(world, find_user=slow) as port, connected(port) as client:
         await client.send(
             b"GET /users/me HTTP/1.1\r\nHost: x\r\n",
             f"Authorization: Bearer {world.token('user')}\r\n\r\nGET /unfinished".encode(),
@@ -315,10 +240,30 @@ async def test_an_answer_under_way_is_not_run_into(world: World) -> None:
         assert await client.rest() == b""
 
 
-async def test_a_refusal_is_logged(port: int) -> None:
+async def test_a_refusal_is_logged_once(client: Client) -> None:
     with structlog.testing.capture_logs() as lines:
-        client = await Client.to(port)
-        await client.send(HEAD + b"y" * 100_000)
+        await client.send(*[HEAD + b"y" * 50_000] * 5, pause=0.02)
         await client.answer()
 
-    assert {"event": "request refused", "code": "headers_too_large", "log_level": "warning"} in lines
+    assert lines == [{"event": "request refused", "code": "headers_too_large", "log_level": "warning"}]
+
+
+async def test_a_client_that_went_away_is_not_refused(client: Client) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await client.send(HEAD)
+        client.writer.close()
+        await asyncio.sleep(OPTIONS.head_timeout + 0.2)
+
+    assert lines == []
+
+
+async def test_a_client_that_only_then_listens_learns_why(world: World) -> None:
+    def exchange(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(HEAD + b"y" * 5_000_000)
+            return connection.recv(65536)
+
+    async with served(world) as port:
+        answer = await asyncio.to_thread(exchange, port)
+
+    assert answer.split()[1] == b"431"

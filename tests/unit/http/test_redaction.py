@@ -131,6 +131,18 @@ def test_a_line_is_cleaned(out: io.StringIO, form: Any) -> None:
         assert lines[0]["headers"] == {"Cookie": "[redacted]", "a": 1}
 
 
+@pytest.mark.parametrize(
+    "fields", [{"password": "hunter2"}, {"odd": Odd()}, {"many": [JWT]}, {"headers": {"Cookie": "hunter2"}}]
+)
+def test_one_hint_is_enough(out: io.StringIO, fields: dict[str, Any]) -> None:
+    configure_logging("json", "info", out)
+
+    structlog.get_logger("test").info("event", **fields)
+
+    assert "[redacted]" in out.getvalue()
+    assert not any(secret in out.getvalue() for secret in ("hunter2", JWT))
+
+
 @pytest.mark.parametrize("form", ["json", "console"])
 async def test_a_full_run_logs_no_secret(out: io.StringIO, form: Any) -> None:
     configure_logging(form, "debug", out)
