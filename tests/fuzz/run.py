@@ -17,6 +17,7 @@ from support.servers import choose
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 PASSWORD = "a password that is used for fuzzing"
+ENDING = ("logOut", "endSession", "endSessions")
 BIN = Path(sys.executable).parent
 
 
@@ -32,11 +33,14 @@ def main(arguments: list[str]) -> int:
             # A run takes longer than a token is good for.
             "TASKFLOW_ACCESS_TOKEN_LIFETIME": "86400",
             "TASKFLOW_LOG_LEVEL": "error",
+            # What is looked for is behind them.
+            **{f"TASKFLOW_RATE_LIMIT_{name}": "off" for name in ("LOGIN", "REFRESH", "REGISTER", "API")},
         }
         taskflow(environment, "migrate")
         with serving(environment) as url:
             # The user first: the admin's run deletes accounts.
-            worst = max(fuzz(environment, url, role, arguments) for role in ("user", "admin"))
+            runs = [(role, which) for role in ("user", "admin") for which in ("exclude", "include")]
+            worst = max(fuzz(environment, url, role, which, arguments) for role, which in runs)
     sys.stdout.write(f"servers: {servers.describe()}\n")
     return worst
 
@@ -60,20 +64,21 @@ def serving(environment: dict[str, str]) -> Iterator[str]:
     assert process.returncode == 0, process.returncode
 
 
-def fuzz(environment: dict[str, str], url: str, role: str, arguments: list[str]) -> int:
-    """Run schemathesis as a new account with this role."""
-    email = f"{role}@fuzz.example"
+def fuzz(environment: dict[str, str], url: str, role: str, which: str, arguments: list[str]) -> int:
+    """Run schemathesis as a new account with this role, without what ends its session or with that alone."""
+    email = f"{which}-{role}@fuzz.example"
     create = ("users", "create", email, "--role", role, "--password-stdin")
     taskflow(environment, *create, given=PASSWORD)
     answer = httpx.post(f"{url}/auth/login", json={"email": email, "password": PASSWORD}, timeout=30)
     token = answer.raise_for_status().json()["access_token"]
     command = [
         str(BIN / "schemathesis"), "--config-file", str(CONFIG), "run", f"{url}/openapi.json",
-        "--checks", "all",        "--header", f"Authorization: Bearer {token}", *arguments,
+        "--checks", "all", "--header", f"Authorization: Bearer {token}", *arguments,
     ]  # fmt: skip
-    sys.stdout.write(f"--- schemathesis as {role}\n")
+    sys.stdout.write(f"--- schemathesis as {role}, {which} what ends sessions\n")
     sys.stdout.flush()
-    return subprocess.run(command, check=False).returncode
+    chosen = [word for name in ENDING for word in (f"--{which}-operation-id", name)]
+    return subprocess.run([*command, *chosen], check=False).returncode
 
 
 if __name__ == "__main__":

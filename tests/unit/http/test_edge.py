@@ -298,7 +298,7 @@ async def test_a_purge_under_way_is_stopped_before_anything_is_closed(world: Wor
 
     app = create_app(
         use_cases=replace(world.use_cases, purge_users=purge), tokens=world.tokens, clock=world.clock,
-        cursor_key=b"k" * 32, on_shutdown=[close],
+        cursor_key=b"k" * 32, limits=NO_LIMITS, addresses=ADDRESSES, on_shutdown=[close],
     )  # fmt: skip
 
     await lifespan(app)
