@@ -12,6 +12,8 @@ import pytest
 
 from taskflow_bootstrap.settings import SECRETS, Settings, variable
 from taskflow_cli.app import cli
+from taskflow_core import Rate
+from taskflow_core.rate_limits import UNITS
 from taskflow_http import http_file
 from taskflow_http.errors import STATUSES
 from taskflow_sqlalchemy.tables import metadata
@@ -24,6 +26,7 @@ DOCUMENTS = [
     *(ROOT / "docs").glob("*.md"),
 ]
 DIAGRAMS = {"flowchart", "sequenceDiagram", "erDiagram"}
+BLOCKS = ("subgraph ", "alt ", "par ")
 # Written by `python -m benchmarks…`, and linked before it was.
 AWAITED = ROOT / "docs" / "benchmarks.md"
 # What the tests and the compose file read; no settings of TaskFlow.
@@ -76,7 +79,7 @@ def test_every_diagram_is_of_a_kind_that_is_drawn(document: Path) -> None:
             continue
         assert block.split(maxsplit=1)[0] in DIAGRAMS
         lines = [line.strip() for line in block.splitlines()]
-        assert sum(line.startswith("subgraph") for line in lines) == lines.count("end")
+        assert sum(line.startswith(BLOCKS) for line in lines) == lines.count("end")
 
 
 def test_the_entities_are_the_tables() -> None:
@@ -130,12 +133,22 @@ def test_every_setting_is_in_the_example_and_in_the_table() -> None:
         )
     )
     defaults = Settings()
-    expected = {
-        name: "none; secret" if field in SECRETS else f"`{getattr(defaults, field):g}`"
-        if isinstance(getattr(defaults, field), float) else f"`{getattr(defaults, field)}`"
+    assert table == {
+        name: "none; secret" if field in SECRETS else written(getattr(defaults, field))
         for name, field in settings.items()
-    }  # fmt: skip
-    assert table == expected
+    }
+
+
+def written(value: object) -> str:
+    """A default as an operator would write it."""
+    if value == ():
+        return "none"
+    if isinstance(value, Rate):
+        unit = next(name for name, seconds in UNITS.items() if seconds == value.seconds)
+        return f"`{value.count}/{unit}`"
+    if isinstance(value, bool):
+        return "`on`" if value else "`off`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def test_the_guide_names_every_code() -> None:
