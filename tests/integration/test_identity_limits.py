@@ -41,12 +41,12 @@ class Flood:
         self.apis, self.person = apis, person
         self.passed = [0] * len(apis)
         self.codes: Counter[int] = Counter()
-        self.elapsed = 0.0
+        self.elapsed = self.seconds = 0.0
 
     async def run(self, seconds: float) -> None:
         began = time.monotonic()
         await asyncio.gather(*(self._client(number, began + seconds) for number in range(CLIENTS)))
-        self.elapsed = time.monotonic() - began
+        self.elapsed, self.seconds = time.monotonic() - began, seconds
 
     async def _client(self, number: int, until: float) -> None:
         index = number % len(self.apis)
@@ -64,6 +64,11 @@ class Flood:
     def allowed(self) -> int:
         """The most that may have passed one limit."""
         return RATE.count + int(self.elapsed / INTERVAL)
+
+    @property
+    def taken(self) -> int:
+        """The least that so many clients get of it, whose last answers may come late."""
+        return RATE.count + int((self.seconds - 0.5) / INTERVAL)
 
 
 async def counted_in_redis(
@@ -92,7 +97,7 @@ async def test_both_instances_together_keep_one_limit(
         flood = await counted_in_redis(apis, seconds, caplog)
         assert set(flood.codes) == {200, 429}
         # Never more, and so many clients leave nothing of it.
-        assert flood.allowed - 2 <= sum(flood.passed) <= flood.allowed
+        assert flood.taken <= sum(flood.passed) <= flood.allowed
         assert min(flood.passed) > 0
 
 
@@ -104,7 +109,7 @@ async def test_without_redis_each_instance_keeps_it_by_itself(database_url: str)
             await flood.run(3)
             assert set(flood.codes) == {200, 429}
             for passed in flood.passed:
-                assert flood.allowed - 4 <= passed <= flood.allowed
+                assert flood.taken <= passed <= flood.allowed
 
 
 @pytest.mark.timeout(300)
