@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from support.http_world import World, open_world
+from taskflow_http import HttpOptions, protocol_class
 
 
 @pytest.fixture
@@ -18,8 +19,9 @@ async def port() -> AsyncIterator[tuple[World, int]]:
     async with open_world() as world:
         listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(
-            world.app(), log_config=None, access_log=False, lifespan="on", http="httptools"
-        )
+            world.app(), log_config=None, access_log=False, lifespan="on", proxy_headers=False,
+            http=protocol_class(HttpOptions()),
+        )  # fmt: skip
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn tells by this alone

@@ -30,6 +30,18 @@ async def test_all_is_well(world: World) -> None:
     assert answer.json() == {"status": "ok", "checks": {"postgresql": "up", "valkey": "up"}}
 
 
+async def test_what_is_dispensable_is_told_and_turns_nobody_away(world: World) -> None:
+    options = HttpOptions(dispensable=frozenset({"valkey"}))
+    async with client_of(world.app(checks={"postgresql": up, "valkey": down}, options=options)) as client:
+        answer = await client.get("/health/ready")
+    async with client_of(world.app(checks={"postgresql": down, "valkey": down}, options=options)) as client:
+        both = await client.get("/health/ready")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "degraded", "checks": {"postgresql": "up", "valkey": "down"}}
+    assert both.status_code == 503
+
+
 @pytest.mark.parametrize("failing", [down, hangs])
 async def test_what_is_down_is_told(world: World, failing: object) -> None:
     checks = {"postgresql": up, "valkey": failing}
