@@ -42,6 +42,12 @@ class MemoryLoginAttempts:
         """Forget the tries of a subject."""
         self.store.attempts.pop(subject, None)
 
+    async def give_back(self, subject: str) -> None:
+        """Take one try off the count."""
+        number, tried_at = self.store.attempts.pop(subject, (0, self.store.clock()))
+        if number > 1:
+            self.store.attempts[subject] = (number - 1, tried_at)
+
 
 class MemoryRateLimits:
     """Counts requests (port `RateLimits`), for this process alone.

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskflow_core.throttle import FORGOTTEN_AFTER, LONGEST_DELAY, Attempt, delay_after
 from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections
-from taskflow_sqlalchemy.statements import BEGIN_ATTEMPT, FORGET_ATTEMPTS, WAIT_OF_ATTEMPT
+from taskflow_sqlalchemy.statements import BEGIN_ATTEMPT, FORGET_ATTEMPTS, GIVE_BACK_ATTEMPT, WAIT_OF_ATTEMPT
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -68,6 +68,11 @@ class SqlAlchemyLoginAttempts:
         """Forget the tries of a subject."""
         async with self._connections() as exchange:
             await exchange((FORGET_ATTEMPTS, {"subject": self._hashed(subject)}))
+
+    async def give_back(self, subject: str) -> None:
+        """Take one try off the count."""
+        async with self._connections() as exchange:
+            await exchange((GIVE_BACK_ATTEMPT, {"subject": self._hashed(subject)}))
 
     def _hashed(self, subject: str) -> str:
         return hmac.new(self._key, subject.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

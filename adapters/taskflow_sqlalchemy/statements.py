@@ -215,3 +215,8 @@ FROM login_attempts WHERE subject = %(subject)s
 """
 
 FORGET_ATTEMPTS: Final = "DELETE FROM login_attempts WHERE subject = %(subject)s"
+
+GIVE_BACK_ATTEMPT: Final = """
+WITH last AS (DELETE FROM login_attempts WHERE subject = %(subject)s AND number = 1)
+UPDATE login_attempts SET number = number - 1 WHERE subject = %(subject)s AND number > 1
+"""

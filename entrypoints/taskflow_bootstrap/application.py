@@ -49,6 +49,8 @@ def http_options(settings: Settings) -> taskflow_http.HttpOptions:
     """Return what the edge and the server's protocol go by."""
     return taskflow_http.HttpOptions(
         request_timeout=settings.request_timeout,
+        # Without it each process keeps the limits by itself.
+        dispensable=frozenset({"redis"}),
         cors_origins=settings.cors_origins,
         hsts_seconds=HSTS_SECONDS if settings.hsts else 0,
     )

@@ -86,6 +86,10 @@ class NoSecret:
         """Raise `SettingsError`."""
         raise self._refused(subject)
 
+    async def give_back(self, subject: str) -> None:
+        """Raise `SettingsError`."""
+        raise self._refused(subject)
+
     def _refused(self, *given: object) -> AssertionError:
         self._settings.require("jwt_secret")
         return AssertionError(given)

@@ -30,6 +30,7 @@ class HttpOptions:
         head_timeout: Seconds that a request's line and header fields may take to arrive (`protocol`).
         body_timeout: Seconds that a body may take to arrive.
         check_timeout: Seconds that each readiness check may take.
+        dispensable: Which readiness checks may fail with everything still served.
         body_max: Bytes of a body.
         cors_origins: Whose pages may call, such as https://app.example.com; see `Cors`.
         hsts_seconds: For how long browsers are to come by TLS only; 0 where this is served without TLS too.
@@ -40,6 +41,7 @@ class HttpOptions:
     head_timeout: float = 10.0
     body_timeout: float = 10.0
     check_timeout: float = 2.0
+    dispensable: frozenset[str] = frozenset()
     body_max: int = 1024 * 1024
     cors_origins: tuple[str, ...] = ()
     hsts_seconds: int = 0

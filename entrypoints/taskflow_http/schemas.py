@@ -206,7 +206,7 @@ class Liveness(Out):
 
 
 class Readiness(Out):
-    """All that this instance needs answers."""
+    """What this instance needs answers."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "degraded"]
     checks: dict[str, Literal["up", "down"]]

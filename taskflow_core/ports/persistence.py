@@ -243,3 +243,7 @@ class LoginAttempts(Protocol):
     async def succeeded(self, subject: str) -> None:
         """Forget the tries of a subject."""
         ...
+
+    async def give_back(self, subject: str) -> None:
+        """Take one try off the count: its password was not looked at after all."""
+        ...

@@ -120,7 +120,7 @@ class UseCases:
         return cls(
             register=Register(create_user, pairs),
             log_in=LogIn(user_reads, attempts, transactions, passwords, pairs, clock, ids),
-            refresh=RefreshSession(transactions, user_reads, pairs, ids, refresh_grace),
+            refresh=RefreshSession(transactions, user_reads, pairs, clock, ids, refresh_grace),
             authenticate=Authenticate(tokens, identities, clock),
             list_sessions=ListSessions(session_reads),
             end_session=EndSession(transactions),

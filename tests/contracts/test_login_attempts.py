@@ -77,6 +77,16 @@ async def test_who_never_tried_may_succeed(persistence: Persistence) -> None:
     assert await persistence.attempts.begin(SUBJECT) == Attempt(1, NO_WAIT)
 
 
+async def test_a_try_that_is_given_back_does_not_count(persistence: Persistence) -> None:
+    await persistence.attempts.give_back(SUBJECT)
+    for _ in range(12):
+        assert (await persistence.attempts.begin(SUBJECT)).wait == NO_WAIT
+        await persistence.attempts.give_back(SUBJECT)
+    await try_times(persistence, 4)
+    await persistence.attempts.give_back(SUBJECT)
+    assert await persistence.attempts.begin(SUBJECT) == Attempt(4, NO_WAIT)
+
+
 async def test_everyone_is_counted_apart(persistence: Persistence) -> None:
     await try_times(persistence, 6)
     others = ["", "ADA@example.com", f"{SUBJECT} network", "\ufffd", "\ud800", "a\0b", "x" * 100_000]

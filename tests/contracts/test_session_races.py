@@ -21,7 +21,7 @@ from taskflow_core import (
     User,
 )
 from taskflow_memory import MemoryRefreshTokens, MemoryTokens
-from taskflow_system import Uuid7
+from taskflow_system import SystemClock, Uuid7
 
 TOKENS = TokenPairs(MemoryTokens(), MemoryRefreshTokens())
 
@@ -39,7 +39,9 @@ async def change_password(persistence: Persistence, user: User, *, hold: float =
 
 
 def refreshing(persistence: Persistence, grace: timedelta = timedelta(seconds=30)) -> RefreshSession:
-    return RefreshSession(persistence.transactions, persistence.user_reads, TOKENS, Uuid7(), grace)
+    return RefreshSession(
+        persistence.transactions, persistence.user_reads, TOKENS, SystemClock(), Uuid7(), grace
+    )
 
 
 async def test_whoever_waited_for_a_session_sees_it_as_it_was_left_and_the_time_after_that(

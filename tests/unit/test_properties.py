@@ -51,6 +51,7 @@ def test_a_time_is_the_same_moment_in_utc(time: datetime) -> None:
     except ValueError:
         assert not EARLIEST + timedelta(days=2) < time.replace(tzinfo=UTC) < LATEST - timedelta(days=2)
         return
+    assert kept is not None
     # By their timestamps: Python holds a local time that was skipped unequal to every other.
     assert kept.timestamp() == time.timestamp()
     assert kept.tzinfo is UTC

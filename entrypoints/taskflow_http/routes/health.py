@@ -35,8 +35,10 @@ async def ready(call: Call, services: Services) -> Reply:
     seconds = services.options.check_timeout
     states = await asyncio.gather(*(_state(name, check, seconds) for name, check in services.checks.items()))
     checks = dict(zip(services.checks, states, strict=True))
-    if "down" not in states:
-        return json_reply(schemas.Readiness("ok", checks), cache=NO_STORE)
+    down = {name for name, state in checks.items() if state == "down"}
+    if down <= services.options.dispensable:
+        # Everything is still served: no balancer is to turn away for this.
+        return json_reply(schemas.Readiness("degraded" if down else "ok", checks), cache=NO_STORE)
     document = problem(Unavailable("Not everything that this needs can be reached."))
     document.request_id, document.checks = call.request_id, checks
     return Reply(503, encode(document), PROBLEM_JSON, NO_STORE, [(b"retry-after", _RETRY_AFTER)])
@@ -68,8 +70,11 @@ OPERATIONS: Final = (
         path="/health/ready",
         name="ready",
         tag="health",
-        summary="Tell whether all that this instance needs can be reached",
-        description="Where something cannot, the answer is 503, and `checks` tells what.",
+        summary="Tell whether what this instance needs can be reached",
+        description=(
+            "Where something cannot, the answer is 503, and `checks` tells what. Where only something is "
+            "away that it can do without, the status is `degraded`."
+        ),
         handler=ready,
         secured=False,
         answer=schemas.Readiness,

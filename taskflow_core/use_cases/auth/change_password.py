@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from taskflow_core.errors import InvalidCredentials, NotFound, TooManyAttempts, Unauthenticated
+from taskflow_core.errors import InvalidCredentials, NotFound, Overloaded, TooManyAttempts, Unauthenticated
 from taskflow_core.fields import check_fields
 from taskflow_core.permissions import Actor, Permission
 from taskflow_core.security_events import EventType, SecurityEvent
@@ -111,7 +111,12 @@ class ChangePassword:
         if attempt.wait:
             raise TooManyAttempts(attempt.wait.total_seconds())
         current = command.current[: PASSWORD_MAX + 1]
-        if not await self.set_password.passwords.verify(current, found.password_hash):
+        try:
+            matches = await self.set_password.passwords.verify(current, found.password_hash)
+        except Overloaded:
+            await self.attempts.give_back(subject)
+            raise
+        if not matches:
             raise InvalidCredentials
         await self.attempts.succeeded(subject)
         seen = found.password_version

@@ -65,7 +65,11 @@ class LogIn:
             raise TooManyAttempts(attempt.wait.total_seconds())
         # No valid password is longer: the rest is cut off so that nobody makes us hash megabytes.
         given = command.password[: PASSWORD_MAX + 1]
-        matches = await self.passwords.verify(given, found.password_hash if found else None)
+        try:
+            matches = await self.passwords.verify(given, found.password_hash if found else None)
+        except Overloaded:
+            await self.attempts.give_back(subject)
+            raise
         if found is None or not matches or not found.user.active:
             if found is not None and attempt.number in FAILURES_TOLD:
                 await self._tell_of_failures(found.user.id, attempt)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from taskflow_core.ports.persistence import Transaction, Transactions, UserReads
-    from taskflow_core.ports.time import Ids
+    from taskflow_core.ports.time import Clock, Ids
     from taskflow_core.use_cases.auth.signing_in import SignedIn, TokenPairs
 
 
@@ -29,6 +29,7 @@ class RefreshSession:
     transactions: Transactions
     users: UserReads
     tokens: TokenPairs
+    clock: Clock
     ids: Ids
     grace: timedelta = field(default=GRACE)
 
@@ -58,7 +59,8 @@ class RefreshSession:
         user = await self.users.user(session.user_id)
         if user is None or not user.active:
             raise Unauthenticated
-        return self.tokens.of(session, user, now)
+        # By the clock that tokens are checked by, not by the store's.
+        return self.tokens.of(session, user, self.clock())
 
     def _tell(self, transaction: Transaction, session: Session, now: datetime) -> None:
         detail = {"sessionId": str(session.id)}

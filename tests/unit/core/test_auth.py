@@ -401,3 +401,19 @@ class TestRehashing:
         await world.use_cases.log_in(GOOD)
         assert world.store.users[user.id] == user
         assert len(world.store.sessions) == 1
+
+    async def test_where_nobody_has_time_to_look_it_was_no_try(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await account(world)
+
+        async def busy(_: str, __: str | None) -> bool:
+            raise Overloaded
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.passwords, "verify", busy)
+            for _ in range(12):
+                with pytest.raises(Overloaded):
+                    await world.use_cases.log_in(GOOD)
+        assert world.store.attempts == {}
+        await world.use_cases.log_in(GOOD)

@@ -14,7 +14,14 @@ NAMES: dict[type[StrEnum], list[str]] = {
     BatchAction: ["complete", "delete", "update"],
     TaskSort: ["created_at", "due_date", "priority", "updated_at"],
     UserSort: ["created_at", "email"],
-    Permission: ["tasks:see:any", "tasks:change:any", "tasks:delete:any", "users:see", "users:manage"],
+    Permission: [
+        "tasks:see:any",
+        "tasks:change:any",
+        "tasks:delete:any",
+        "users:see",
+        "users:manage",
+        "events:see:any",
+    ],
 }
 
 

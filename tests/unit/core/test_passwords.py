@@ -14,6 +14,7 @@ from taskflow_core import (
     InvalidInput,
     LogInAttempt,
     NotFound,
+    Overloaded,
     PasswordChange,
     PasswordReset,
     Role,
@@ -85,6 +86,21 @@ class TestOnesOwn:
         world.clock.forward(timedelta(seconds=1))
         await world.use_cases.change_password(CHANGE, actor(user))
         assert world.store.attempts == {}
+
+    async def test_where_nobody_has_time_to_look_it_was_no_try(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        user = await account(world)
+
+        async def busy(_: str, __: str | None) -> bool:
+            raise Overloaded
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.passwords, "verify", busy)
+            for _ in range(6):
+                with pytest.raises(Overloaded):
+                    await world.use_cases.change_password(CHANGE, actor(user))
+        await world.use_cases.change_password(CHANGE, actor(user))
 
     @pytest.mark.parametrize("new", ["short", "x" * 257, "password123", "\ud800" * 9])
     async def test_the_new_one_minds_the_rules(self, world: World, new: str) -> None:
