@@ -240,7 +240,7 @@ class Table:
     def head(self) -> None:
         print(
             "p50: milliseconds in process, by use case and driver.\n"
-            "pages: touched by all statements of the request by EXPLAIN (ANALYZE, BUFFERS), by the plans that\n"
+            "pages: touched by all statements of the request by EXPLAIN (ANALYZE, BUFFERS), by plans that\n"
             "TaskFlow's connections run; a mean over owners, tasks or pages where there are several.\n"
             "counted: likewise by pg_stat_statements over all askings; what triggers touch is in it.\n"
             "sql: statements a request, BEGIN and COMMIT aside.\n"
