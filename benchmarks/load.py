@@ -18,6 +18,7 @@ import re
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -108,6 +109,8 @@ class Bench:
         """Put every task into the state from which the requests of a writing endpoint change it."""
         if not writes:
             return
+        # Requests that nobody waits for any more end first.
+        time.sleep(1)
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute(
                 "UPDATE tasks SET status = 'PENDING', completed_at = NULL WHERE status <> 'PENDING'"

@@ -42,6 +42,8 @@ from taskflow_system import SystemClock, Uuid7
 
 Ask = Callable[[], Awaitable[object]]
 
+_SOME = 20
+_PAGES = 10
 PAGE = 100
 """The page far down a list."""
 
@@ -52,10 +54,12 @@ class Question(NamedTuple):
     Attributes:
         name: The same for every size.
         ask: Asks it once, each time of something else where that makes a difference.
+        variants: Of how many.
     """
 
     name: str
     ask: Ask
+    variants: int = 1
 
 
 @dataclass(frozen=True)
@@ -122,11 +126,11 @@ def _owner(kind: str, owners: Sequence[UUID], at: Installation) -> Iterator[Ques
 
         return ask
 
-    yield Question(f"own ({kind}): first page", each(TaskQuery(owner=None)))
+    yield Question(f"own ({kind}): first page", each(TaskQuery(owner=None)), len(owners))
     if len(owners) == 1:
         yield from _far_pages(f"own ({kind})", at, TaskQuery(owner=owners[0]))
     for name, query in _filters(at.now):
-        yield Question(f"own ({kind}): {name}", each(query))
+        yield Question(f"own ({kind}): {name}", each(query), len(owners))
     yield from _one(kind, owners, at)
 
 
@@ -162,26 +166,32 @@ def _far_pages(whose: str, at: Installation, query: TaskQuery) -> Iterator[Quest
             (" by -priority", replace(query, sort=TaskSort.PRIORITY)),
         ]
     for name, order in orders:
-        yield Question(f"{whose}: page {PAGE}{name}", _Walked(at, order, actor))
+        yield Question(f"{whose}: page {PAGE}{name}", _Walked(at, order, actor), _PAGES)
 
 
 class _Walked:
-    """Asks for a page that it once walked to, cursor by cursor."""
+    """Asks in turn for a page that it once walked to, cursor by cursor, and for those after it."""
 
     def __init__(self, at: Installation, query: TaskQuery, actor: Actor, page: int = PAGE) -> None:
         self._page = page
         self._tasks = ListTasks(SqlAlchemyReads(at.engine), SystemClock())
         self._query = query
         self._actor = actor
-        self._after: Position | None = None
+        self._turn: Iterator[Position] | None = None
 
     async def __call__(self) -> object:
-        if self._after is None:
-            for _ in range(self._page - 1):
-                page = await self._tasks(replace(self._query, after=self._after), self._actor)
-                assert page.next is not None
-                self._after = page.next
-        return await self._tasks(replace(self._query, after=self._after), self._actor)
+        if self._turn is None:
+            self._turn = cycle(await self._walk())
+        return await self._tasks(replace(self._query, after=next(self._turn)), self._actor)
+
+    async def _walk(self) -> list[Position]:
+        ends: list[Position] = []
+        for _ in range(self._page + _PAGES - 2):
+            after = ends[-1] if ends else None
+            page = await self._tasks(replace(self._query, after=after), self._actor)
+            assert page.next is not None
+            ends.append(page.next)
+        return ends[-_PAGES:]
 
 
 def _one(kind: str, owners: Sequence[UUID], at: Installation) -> Iterator[Question]:
@@ -197,14 +207,14 @@ def _one(kind: str, owners: Sequence[UUID], at: Installation) -> Iterator[Questi
         owner = next(turn)
         return draw.choice(at.filled.ids[owner]), Actor.of(owner, Role.USER)
 
-    yield Question(f"own ({kind}): statistics", stats)
-    yield Question(f"own ({kind}): read one", lambda: find(*a_task()))
+    yield Question(f"own ({kind}): statistics", stats, len(owners))
+    yield Question(f"own ({kind}): read one", lambda: find(*a_task()), _SOME)
 
     def read_history() -> Awaitable[object]:
         id, actor = a_task()
         return history(HistoryQuery(task_id=id), actor)
 
-    yield Question(f"own ({kind}): history of one", read_history)
+    yield Question(f"own ({kind}): history of one", read_history, _SOME)
 
 
 def _everyone(at: Installation) -> Iterator[Question]:
@@ -216,7 +226,7 @@ def _everyone(at: Installation) -> Iterator[Question]:
     overdue = replace(query, overdue=True, sort=TaskSort.DUE_DATE, descending=False)
     yield Question("everyone's: overdue by due date", _list(at, overdue, operator))
     yield Question("everyone's: overdue by -due date", _list(at, replace(overdue, descending=True), operator))
-    yield Question("everyone's: overdue by due date, page 50", _Walked(at, overdue, operator, page=50))
+    yield Question("everyone's: overdue by due date, page 50", _Walked(at, overdue, operator, 50), _PAGES)
     yield Question("everyone's: deleted", _list(at, replace(query, deleted=True), operator))
 
 
@@ -253,10 +263,10 @@ def _changes(kind: str, owners: Sequence[UUID], at: Installation) -> Iterator[Qu
         owner = next(turn)
         return change_many(draw.sample(at.filled.ids[owner], 100), owner)
 
-    yield Question(f"own ({kind}): create", create_one)
-    yield Question(f"own ({kind}): change one", change_one)
+    yield Question(f"own ({kind}): create", create_one, _SOME)
+    yield Question(f"own ({kind}): change one", change_one, _SOME)
     if len(owners) == 1:
-        yield Question(f"own ({kind}): batch of 100 beside each other", page_of_100)
-        yield Question(f"own ({kind}): batch of 100 from anywhere", any_100)
+        yield Question(f"own ({kind}): batch of 100 beside each other", page_of_100, _SOME)
+        yield Question(f"own ({kind}): batch of 100 from anywhere", any_100, _SOME)
     else:
-        yield Question(f"own ({kind}): batch of all", page_of_100)
+        yield Question(f"own ({kind}): batch of all", page_of_100, _SOME)

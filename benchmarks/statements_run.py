@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
+from unittest.mock import patch
 
 import psycopg
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from taskflow_sqlalchemy.exchanges import Native, NativeExchange, native
 from taskflow_system import Uuid7
 
 Driver = psycopg.AsyncConnection[tuple[Any, ...]]
 
-_NAMED: Final = re.compile(r"%\((\w+)\)s")
 _ENDS: Final = ("BEGIN", "COMMIT", "ROLLBACK")
 _new_id: Final = Uuid7()
-MODES: Final = ("auto", "force_custom_plan", "force_generic_plan")
 
 
 class Run(NamedTuple):
@@ -31,25 +29,18 @@ class Run(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-_recorded: list[Run] | None = None
-
-
-class _RecordingCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
-    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        if _recorded is not None:
-            _recorded.append(Run(query, params or {}))
-        return await super().execute(query, params, **options)
-
-
 @contextmanager
 def recording() -> Iterator[list[Run]]:
-    """Collect what is run through connections that `watched` holds."""
-    global _recorded  # noqa: PLW0603 - the driver makes the cursors, so there is no other way to reach them
-    _recorded = []
-    try:
-        yield _recorded
-    finally:
-        _recorded = None
+    """Collect what is run meanwhile."""
+    recorded: list[Run] = []
+    run = NativeExchange.__call__
+
+    async def record(exchange: NativeExchange, *statements: tuple[str, Mapping[str, Any]]) -> Any:
+        recorded.extend(Run(*statement) for statement in statements)
+        return await run(exchange, *statements)  # type: ignore[arg-type]  # a mapping will do
+
+    with patch.object(NativeExchange, "__call__", record):
+        yield recorded
 
 
 @asynccontextmanager
@@ -57,52 +48,52 @@ async def only_connection(engine: AsyncEngine) -> AsyncIterator[Driver]:
     """The connection of an engine that has one."""
     pooled = await engine.raw_connection()
     driver = cast("Driver", pooled.driver_connection)
-    driver.cursor_factory = _RecordingCursor
     try:
         yield driver
     finally:
         pooled.close()
 
 
-@dataclass
-class Buffers:
-    """Pages touched (found in shared buffers or read) by all statements of a request."""
+class Buffers(NamedTuple):
+    """Pages touched (found in shared buffers or read) by all statements of a request.
 
-    auto: int = 0
-    custom: int = 0
-    generic: int = 0
-    plans: tuple[dict[str, Any], ...] = ()
+    Attributes:
+        run: By the plan that TaskFlow's connections run.
+        custom: By one made for these very values.
+        plans: Both plans of each statement.
+    """
 
-    @property
-    def chosen(self) -> int:
-        """The worse of what the server may run: it plans for the values, or settled on one plan for all."""
-        return max(self.auto, self.custom)
+    run: int
+    custom: int
+    plans: tuple[dict[str, Any], ...]
 
 
 async def explain(driver: Driver, runs: list[Run]) -> Buffers:
     """Run the statements of a request again, each as it is prepared on this connection, and take all back.
 
-    EXPLAIN (ANALYZE, BUFFERS) of EXECUTE, so that it is the very plan that the server uses for the
-    statement: once as it chooses, once planned for these values, once planned for any.
+    EXPLAIN (ANALYZE, BUFFERS) of EXECUTE, so that it is the very plan that the server uses for them.
     """
-    pages = {}
-    plans: list[dict[str, Any]] = []
-    for mode in MODES:
-        pages[mode] = 0
-        await driver.execute("BEGIN")
-        try:
+    as_run, plans = await _explain(driver, runs, None)
+    custom, more = await _explain(driver, runs, "force_custom_plan")
+    return Buffers(as_run, custom, (*plans, *more))
+
+
+async def _explain(driver: Driver, runs: list[Run], mode: str | None) -> tuple[int, list[dict[str, Any]]]:
+    pages = 0
+    plans = []
+    await driver.execute("BEGIN")
+    try:
+        if mode is not None:
             await driver.execute(f"SET LOCAL plan_cache_mode = {mode}")
-            for run in runs:
-                if run.text.startswith(_ENDS):
-                    continue
+        for run in runs:
+            if not run.text.startswith(_ENDS):
                 plan = await _explained(driver, _anew(run))
-                pages[mode] += _touched(plan["Plan"])
-                plans.append({"Mode": mode, **plan})
-        finally:
-            # Past the driver, which on a ROLLBACK that it sees forgets all that it has prepared.
-            driver.pgconn.exec_(b"ROLLBACK")
-    auto, custom, generic = pages.values()
-    return Buffers(auto, custom, generic, tuple(plans))
+                pages += _touched(plan["Plan"])
+                plans.append({"Mode": mode or "as run", **plan})
+    finally:
+        # Past the driver, which on a ROLLBACK that it sees forgets all that is prepared.
+        driver.pgconn.exec_(b"ROLLBACK")
+    return pages, plans
 
 
 def _anew(run: Run) -> Run:
@@ -123,28 +114,23 @@ def _anew(run: Run) -> Run:
 
 
 async def _explained(driver: Driver, run: Run) -> dict[str, Any]:
-    names = list(dict.fromkeys(_NAMED.findall(run.text)))
-    name = await _prepared(driver, run, names)
-    values = [sql.Literal(run.parameters[each]) for each in names]
+    statement = native(run.text)
+    name = await _prepared(driver, statement)
+    values = [sql.Literal(run.parameters[each]) for each in statement.parameters]
     given = sql.SQL(" ({})").format(sql.SQL(", ").join(values)) if values else sql.SQL("")
-    statement = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE {}{}")
-    cursor = await driver.execute(statement.format(sql.Identifier(name), given), prepare=False)
+    explain = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE {}{}")
+    cursor = await driver.execute(explain.format(sql.Identifier(name), given), prepare=False)
     row = await cursor.fetchone()
     assert row is not None
     return cast("dict[str, Any]", row[0][0])
 
 
-async def _prepared(driver: Driver, run: Run, names: list[str]) -> str:
-    """Return the name under which the driver prepared a statement, or prepare it as the driver would."""
-    numbers = {name: f"${number}" for number, name in enumerate(names, 1)}
-    text = _NAMED.sub(lambda match: numbers[match[1]], run.text)
-    find = (
-        "SELECT name FROM pg_prepared_statements WHERE statement = %s "
-        "ORDER BY generic_plans + custom_plans DESC LIMIT 1"
-    )
-    row = await (await driver.execute(find, [text], prepare=False)).fetchone()
+async def _prepared(driver: Driver, statement: Native) -> str:
+    """Return the name under which the connection has prepared a statement."""
+    find = "SELECT name FROM pg_prepared_statements WHERE statement = %s"
+    row = await (await driver.execute(find, [statement.text.decode()], prepare=False)).fetchone()
     if row is None:
-        raise LookupError(f"The driver has not prepared this: {text}")
+        raise LookupError(f"This is not prepared: {statement.text.decode()}")
     return cast("str", row[0])
 
 

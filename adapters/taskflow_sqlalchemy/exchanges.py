@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
@@ -243,7 +243,8 @@ def _text(value: str) -> bytes:
 _ENCODERS: Final[dict[type, Callable[[Any], bytes | None]]] = {
     type(None): lambda _: None,
     bool: lambda value: b"true" if value else b"false",
-    datetime: lambda value: value.isoformat().encode(),
+    # In UTC: PostgreSQL takes no offset of 16 hours or more, which RFC 3339 allows.
+    datetime: lambda value: value.astimezone(UTC).isoformat().encode(),
     int: lambda value: b"%d" % value,
     bytes: lambda value: b"\\x" + value.hex().encode(),
     list: lambda value: b"{" + b",".join(map(_element, value)) + b"}",

@@ -65,20 +65,74 @@ class JoinedTransactions:
         )
 
 
-class SqlAlchemyTransaction:
-    """One unit of work (port `Transaction`)."""
+class _Unit:
+    """The statements of one unit of work, on one connection.
+
+    Apart from `SqlAlchemyTransaction`, so that its repositories can hold it without a cycle, which would keep
+    all tasks of each unit until the garbage collector comes by.
+    """
+
+    __slots__ = ("_begin", "_end", "_exchange", "_lease", "_rollback", "autocommits", "begun")
 
     def __init__(self, connections: Connections, begin: str, commit: str, *rollback: str) -> None:
         self._lease = connections()
-        self._autocommits = not connections.joins_host
         self._begin: Statement = (begin, {})
         self._end: Statement = (commit, {})
         self._rollback: list[Statement] = [(statement, {}) for statement in rollback]
         self._exchange: Exchange | None = None
-        self._begun = False
-        self.tasks = SqlAlchemyTasks(self)
-        self.users = SqlAlchemyUsers(self)
-        self.sessions = SqlAlchemySessions(self)
+        self.autocommits = not connections.joins_host
+        self.begun = False
+
+    async def ask(self, *statements: Statement) -> list[list[tuple[Any, ...]]]:
+        """Run statements inside this unit, in one round trip, and return the rows of each."""
+        return [answer.rows for answer in await self.inside(statements)]
+
+    async def run(self, statement: Statement) -> int:
+        """Run a statement inside this unit; return how many rows it touched."""
+        return (await self.inside([statement]))[-1].touched
+
+    async def inside(self, statements: Sequence[Statement]) -> list[Answer]:
+        """Run statements inside this unit, which begins with the first; return the answer to each."""
+        sent = statements if self.begun else [self._begin, *statements]
+        self.begun = True
+        return (await self.alone(sent))[-len(statements) :]
+
+    async def alone(self, statements: Sequence[Statement]) -> list[Answer]:
+        """Run statements where things stand: before the beginning, each is a transaction of its own."""
+        if self._exchange is None:
+            self._exchange = await self._lease.__aenter__()
+        try:
+            return await self._exchange(*statements)
+        except Exception as error:
+            raise_translated(error)
+            raise
+
+    async def end(self, statements: Sequence[Statement]) -> None:
+        """Run the last statements, and keep all of it."""
+        await self.inside([*statements, self._end])
+        self.begun = False
+
+    async def leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take everything back unless it was kept, and give the connection back."""
+        if self._exchange is None:
+            return
+        if self.begun and not self._exchange.closed:
+            # One that cannot even be taken back is left in the midst of it, and so never used again.
+            with suppress(psycopg.Error):
+                await self._exchange(*self._rollback)
+        await self._lease.__aexit__(kind, error, trace)
+
+
+class SqlAlchemyTransaction:
+    """One unit of work (port `Transaction`)."""
+
+    def __init__(self, connections: Connections, begin: str, commit: str, *rollback: str) -> None:
+        self._unit = _Unit(connections, begin, commit, *rollback)
+        self.tasks = SqlAlchemyTasks(self._unit)
+        self.users = SqlAlchemyUsers(self._unit)
+        self.sessions = SqlAlchemySessions(self._unit)
         self.events = SqlAlchemyEvents()
 
     async def __aenter__(self) -> SqlAlchemyTransaction:
@@ -89,37 +143,23 @@ class SqlAlchemyTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take everything back unless it was committed, and give the connection back."""
-        if self._exchange is None:
-            return
-        if self._begun and not self._exchange.closed:
-            # One that cannot even be taken back is left in the midst of it, and so never used again.
-            with suppress(psycopg.Error):
-                await self._exchange(*self._rollback)
-        await self._lease.__aexit__(kind, error, trace)
-
-    async def ask(self, *statements: Statement) -> list[list[tuple[Any, ...]]]:
-        """Run statements inside this unit, in one round trip, and return the rows of each."""
-        return [answer.rows for answer in await self._inside(statements)]
-
-    async def run(self, statement: Statement) -> int:
-        """Run a statement inside this unit; return how many rows it touched."""
-        return (await self._inside([statement]))[-1].touched
+        await self._unit.leave(kind, error, trace)
 
     async def commit(self) -> None:
         """Write what was added and saved, and end: accounts first, as everywhere."""
+        unit = self._unit
         # Whether these wrote what they should is known only after their trip.
         doubtful = [*self.users.written(), *self.sessions.opened(), *self.tasks.added()]
         certain = [*self.sessions.written(), *self.events.written(), *self.tasks.saved()]
-        if len(doubtful) + len(certain) == 1 and not self._begun and self._autocommits:
-            self._require_written(await self._sent([*doubtful, *certain]))
+        if len(doubtful) + len(certain) == 1 and not unit.begun and unit.autocommits:
+            self._require_written(await unit.alone([*doubtful, *certain]))
             return
         if self.sessions.opens or self.tasks.adds:
             # So COMMIT cannot travel along.
-            self._require_written(await self._inside(doubtful))
+            self._require_written(await unit.inside(doubtful))
             doubtful = []
-        if doubtful or certain or self._begun:
-            await self._inside([*doubtful, *certain, self._end])
-            self._begun = False
+        if doubtful or certain or unit.begun:
+            await unit.end([*doubtful, *certain])
 
     def _require_written(self, answers: Sequence[Answer]) -> None:
         if self.tasks.adds and answers[-1].touched != self.tasks.adds:
@@ -128,18 +168,3 @@ class SqlAlchemyTransaction:
         opened = answers[len(answers) - before - self.sessions.opens : len(answers) - before]
         if any(answer.touched != 1 for answer in opened):
             raise InvalidCredentials
-
-    async def _inside(self, statements: Sequence[Statement]) -> list[Answer]:
-        """Run statements inside this unit, which begins with the first; return the answer to each."""
-        sent = statements if self._begun else [self._begin, *statements]
-        self._begun = True
-        return (await self._sent(sent))[-len(statements) :]
-
-    async def _sent(self, statements: Sequence[Statement]) -> list[Answer]:
-        if self._exchange is None:
-            self._exchange = await self._lease.__aenter__()
-        try:
-            return await self._exchange(*statements)
-        except Exception as error:
-            raise_translated(error)
-            raise

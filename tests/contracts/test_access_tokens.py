@@ -2,7 +2,7 @@
 
 import string
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -44,11 +44,14 @@ def test_a_token_says_what_it_was_issued_for(tokens: AccessTokens) -> None:
             assert tokens.check(token, NOW) == claims
 
 
-def test_it_is_good_from_the_moment_it_is_issued_for_as_long_as_it_says(tokens: AccessTokens) -> None:
-    token = tokens.issue(CLAIMS, NOW)
+@pytest.mark.parametrize("begins", [NOW, NOW.replace(microsecond=0), NOW.replace(microsecond=999_000)])
+def test_it_is_good_from_the_moment_it_is_issued_for_as_long_as_it_says(
+    tokens: AccessTokens, begins: datetime
+) -> None:
+    token = tokens.issue(CLAIMS, begins)
     assert token.expires_in == 15 * 60
-    ends = NOW + timedelta(seconds=token.expires_in)
-    for now in (NOW, NOW + timedelta(minutes=7), ends - MILLISECOND):
+    ends = begins + timedelta(seconds=token.expires_in)
+    for now in (begins, begins + timedelta(minutes=7), ends - MILLISECOND):
         assert tokens.check(token.value, now) == CLAIMS
 
 

@@ -1,7 +1,7 @@
 """Questions about tasks: who gets which answer, and what is counted."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +75,13 @@ FILTERS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "due from, inclusive": ({"due_from": NOW}, {"due now", "due later"}),
     "due to, exclusive": ({"due_to": NOW}, {"done", "dropped", "late", "older"}),
     "due between": ({"due_from": NOW - DAY, "due_to": NOW}, {"done", "dropped", "late"}),
+    "due, by an offset that only RFC 3339 knows": (
+        {
+            "due_from": (NOW - DAY).astimezone(timezone(timedelta(hours=22, minutes=32))),
+            "due_to": NOW.astimezone(timezone(-timedelta(hours=22, minutes=32))),
+        },
+        {"done", "dropped", "late"},
+    ),
     "due in no time": ({"due_from": NOW, "due_to": NOW}, set()),
     "overdue": ({"overdue": True}, {"late", "older"}),
     "not overdue": ({"overdue": False}, set(SHOWN) - {"late", "older"}),
