@@ -40,6 +40,8 @@ Answer = tuple[int, bytes]
 
 CONNECTIONS: Final = 10
 """As TaskFlow's own pool."""
+_SETTINGS: Final = ("timezone=UTC", "statement_timeout=5000", "plan_cache_mode=force_generic_plan")
+"""As TaskFlow's own connections."""
 
 
 class Task(msgspec.Struct, rename="camel"):
@@ -121,7 +123,7 @@ class Pool:
         for _ in range(CONNECTIONS):
             self._free.put_nowait(
                 await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, options="-c timezone=UTC -c statement_timeout=5000"
+                    self._url, autocommit=True, options=" ".join(f"-c {setting}" for setting in _SETTINGS)
                 )
             )
 
