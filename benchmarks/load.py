@@ -193,8 +193,8 @@ def _sessions(url: str, users: Sequence[UUID]) -> dict[UUID, UUID]:
     opened = {user: uuid4() for user in users}
     with psycopg.connect(url) as connection:
         statement = (
-            "INSERT INTO sessions (id, user_id, seed, created_at, last_used_at) "
-            "VALUES (%s, %s, %s, now(), now())"
+            "INSERT INTO sessions (id, user_id, seed, generation, replaced, created_at, last_used_at) "
+            "VALUES (%s, %s, %s, 1, '{}', now(), now())"
         )
         rows = [(session, user, secrets.token_bytes(32)) for user, session in opened.items()]
         connection.cursor().executemany(statement, rows)
