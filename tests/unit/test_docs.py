@@ -27,8 +27,6 @@ DOCUMENTS = [
 ]
 DIAGRAMS = {"flowchart", "sequenceDiagram", "erDiagram"}
 BLOCKS = ("subgraph ", "alt ", "par ")
-# Written by `python -m benchmarks…`, and linked before it was.
-AWAITED = ROOT / "docs" / "benchmarks.md"
 # What the tests and the compose file read; no settings of TaskFlow.
 NOT_SETTINGS = {"TASKFLOW_PUBLISH", "TASKFLOW_TEST_SERVERS"}
 
@@ -66,8 +64,6 @@ def test_every_link_leads_somewhere(document: Path) -> None:
             continue
         path, _, anchor = target.partition("#")
         found = (document.parent / path).resolve() if path else document
-        if found == AWAITED and not found.exists():
-            continue
         assert found.exists(), target
         assert not anchor or anchor in anchors(text_of(found)), target
 
