@@ -55,7 +55,7 @@ async def start_up_is_over(database: psycopg.Connection[Any]) -> None:
     """Wait for what an instance purges when it starts: it would be counted too."""
     question = "SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%DELETE FROM users%'"
     async with asyncio.timeout(10):
-        while database.execute(question).fetchone() == (0,):
+        while database.execute(question).fetchone() == (0,):  # noqa: ASYNC110 - PostgreSQL sets no event
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.1)
 
