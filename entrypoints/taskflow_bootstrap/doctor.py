@@ -170,7 +170,7 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
     try:
         report = await inspect(settings.redis_url)
     except Unavailable as error:
-        advice = "Is it up, and do host, port and password fit? Nothing is lost without it; each process limits by itself."
+        advice = "Is it up, and do host, port and password fit? Without it each process limits by itself."
         yield Finding("redis", Level.FAIL, f"{where}: {error}", advice)
         return
     yield Finding("redis", Level.OK, f"{where} answers")
