@@ -15,19 +15,36 @@ from taskflow_core.errors import (
     InvalidCredentials,
     InvalidInput,
     InvalidTransition,
+    JobNotDead,
+    KeyReused,
     LastAdmin,
+    LeaseLost,
     NotFound,
     Overloaded,
     RateLimited,
     RefreshReused,
+    RequestInProgress,
     TaskFlowError,
     TooManyAttempts,
     Unauthenticated,
     Unavailable,
+    Undeliverable,
     UnknownOwner,
     VersionMismatch,
 )
 from taskflow_core.fields import UNSET, Unset
+from taskflow_core.idempotency import Once, Replayed
+from taskflow_core.ledger import (
+    JobKind,
+    JobQuery,
+    JobState,
+    JobStats,
+    JobView,
+    KindStats,
+    LedgerEntry,
+    back_off,
+)
+from taskflow_core.notices import Notice, NoticeKind
 from taskflow_core.permissions import PERMISSIONS, Actor, Permission
 from taskflow_core.queries import (
     HistoryPage,
@@ -69,11 +86,26 @@ from taskflow_core.use_cases.auth.refresh import RefreshSession
 from taskflow_core.use_cases.auth.register import Register, Registration
 from taskflow_core.use_cases.auth.signing_in import SignedIn, TokenPairs
 from taskflow_core.use_cases.bundle import UseCases
+from taskflow_core.use_cases.ledger.clean_up import CleanUp, ScheduleCleanUp
+from taskflow_core.use_cases.ledger.dead_letters import (
+    CountJobs,
+    DiscardJob,
+    FindJob,
+    ListJobs,
+    Retried,
+    RetryJob,
+    RetryJobs,
+)
+from taskflow_core.use_cases.ledger.reconcile import Reconcile
+from taskflow_core.use_cases.ledger.run import Effect, Handler, Outcome, Ran, RunJob
+from taskflow_core.use_cases.ledger.sample import AddSample, RefundSample, Sample
+from taskflow_core.use_cases.ledger.tell import TellAssigned, TellOverdue, TellSecurityEvent
 from taskflow_core.use_cases.tasks.batch import Batch, BatchAction, BatchItem, ChangeTasks
 from taskflow_core.use_cases.tasks.change import ChangeTask, TaskChange
 from taskflow_core.use_cases.tasks.create import CreateTask, NewTask
 from taskflow_core.use_cases.tasks.delete import DeleteTask, RestoreTask, TaskDeletion, TaskRestoration
 from taskflow_core.use_cases.tasks.find import CountTasks, FindTask, ListTasks, ReadHistory
+from taskflow_core.use_cases.tasks.notify_overdue import NotifyOverdue
 from taskflow_core.use_cases.users.change import ChangeUser, UserChange
 from taskflow_core.use_cases.users.create import CreateUser, NewUser
 from taskflow_core.use_cases.users.delete import DeleteUser, PurgeUsers, UserDeletion
@@ -87,6 +119,7 @@ __all__ = [
     "UNSET",
     "Action",
     "Actor",
+    "AddSample",
     "Attempt",
     "Authenticate",
     "Batch",
@@ -98,8 +131,10 @@ __all__ = [
     "ChangeTask",
     "ChangeTasks",
     "ChangeUser",
+    "CleanUp",
     "Conflict",
     "Contention",
+    "CountJobs",
     "CountTasks",
     "CreateTask",
     "CreateUser",
@@ -108,6 +143,8 @@ __all__ = [
     "Decision",
     "DeleteTask",
     "DeleteUser",
+    "DiscardJob",
+    "Effect",
     "EmailTaken",
     "End",
     "EndSession",
@@ -116,9 +153,11 @@ __all__ = [
     "EventType",
     "Fault",
     "FieldChange",
+    "FindJob",
     "FindTask",
     "FindUser",
     "Forbidden",
+    "Handler",
     "HistoryEntry",
     "HistoryPage",
     "HistoryQuery",
@@ -126,8 +165,19 @@ __all__ = [
     "InvalidCredentials",
     "InvalidInput",
     "InvalidTransition",
+    "JobKind",
+    "JobNotDead",
+    "JobQuery",
+    "JobState",
+    "JobStats",
+    "JobView",
+    "KeyReused",
+    "KindStats",
     "LastAdmin",
+    "LeaseLost",
+    "LedgerEntry",
     "Limit",
+    "ListJobs",
     "ListSessions",
     "ListTasks",
     "ListUsers",
@@ -136,7 +186,12 @@ __all__ = [
     "NewTask",
     "NewUser",
     "NotFound",
+    "Notice",
+    "NoticeKind",
+    "NotifyOverdue",
+    "Once",
     "Origin",
+    "Outcome",
     "Overloaded",
     "Page",
     "PasswordChange",
@@ -145,18 +200,29 @@ __all__ = [
     "Position",
     "Priority",
     "PurgeUsers",
+    "Ran",
     "Rate",
     "RateLimited",
     "ReadEvents",
     "ReadHistory",
+    "Reconcile",
     "RefreshReused",
     "RefreshSession",
     "Refreshed",
+    "RefundSample",
     "Register",
     "Registration",
+    "Replayed",
+    "RequestInProgress",
     "ResetPassword",
     "RestoreTask",
+    "Retried",
+    "RetryJob",
+    "RetryJobs",
     "Role",
+    "RunJob",
+    "Sample",
+    "ScheduleCleanUp",
     "SecurityEvent",
     "Session",
     "SessionView",
@@ -173,10 +239,14 @@ __all__ = [
     "TaskSort",
     "TaskStats",
     "TaskView",
+    "TellAssigned",
+    "TellOverdue",
+    "TellSecurityEvent",
     "TokenPairs",
     "TooManyAttempts",
     "Unauthenticated",
     "Unavailable",
+    "Undeliverable",
     "UnknownOwner",
     "Unset",
     "UseCases",
@@ -189,4 +259,5 @@ __all__ = [
     "UserView",
     "VersionMismatch",
     "__version__",
+    "back_off",
 ]

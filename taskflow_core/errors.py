@@ -14,7 +14,12 @@
     │   ├── EmailTaken          email_taken
     │   ├── InvalidTransition   invalid_transition
     │   ├── LastAdmin           last_admin
-    │   └── BatchFailed         batch_failed         an atomic batch that changed nothing
+    │   ├── BatchFailed         batch_failed         an atomic batch that changed nothing
+    │   ├── JobNotDead          job_not_dead         only a dead job can be retried or discarded
+    │   ├── LeaseLost           lease_lost           a worker was too late: the job is another's
+    │   └── RequestInProgress   request_in_progress  one with the same idempotency key is under way
+    ├── KeyReused               idempotency_key_reused  the key was another request's
+    ├── Undeliverable           undeliverable        a notice was refused for good
     ├── VersionMismatch         version_mismatch     changed since the caller read it
     ├── RateLimited             rate_limited         too many requests
     │   └── TooManyAttempts     too_many_attempts    too many failed log-ins of one account
@@ -169,6 +174,41 @@ class BatchFailed(Conflict):
     def __init__(self, results: Sequence[BatchResult]) -> None:
         super().__init__()
         self.results = tuple(results)
+
+
+class JobNotDead(Conflict):
+    """Only what is dead needs a hand: all other background work takes care of itself."""
+
+    code = "job_not_dead"
+    default_detail = "Only a dead job can be retried or discarded."
+
+
+class LeaseLost(Conflict):
+    """A worker took longer than its lease, so the job is another's (or done); nothing was changed."""
+
+    code = "lease_lost"
+    default_detail = "The job is not this worker's any more."
+
+
+class RequestInProgress(Conflict):
+    """A request with the same idempotency key has been under way for longer than one waits."""
+
+    code = "request_in_progress"
+    default_detail = "A request with this idempotency key is under way; try again."
+
+
+class KeyReused(TaskFlowError):
+    """The idempotency key belongs to another request of the same caller."""
+
+    code = "idempotency_key_reused"
+    default_detail = "This idempotency key was used for another request; take a new one."
+
+
+class Undeliverable(TaskFlowError):
+    """A notice was refused, and would be however often it were sent."""
+
+    code = "undeliverable"
+    default_detail = "The notice was refused for good."
 
 
 class VersionMismatch(TaskFlowError):

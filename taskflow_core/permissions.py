@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from taskflow_core.idempotency import Once
+
 
 class Permission(StrEnum):
     """One thing that a role may allow beyond what is one's own."""
@@ -27,6 +29,8 @@ class Permission(StrEnum):
     SEE_USERS = "users:see"
     MANAGE_USERS = "users:manage"
     SEE_ANY_EVENT = "events:see:any"
+    SEE_JOBS = "jobs:see"
+    STEER_JOBS = "jobs:steer"
 
 
 _MANAGER: Final = frozenset({Permission.SEE_ANY_TASK, Permission.CHANGE_ANY_TASK, Permission.SEE_USERS})
@@ -48,12 +52,14 @@ class Actor:
         permissions: What it may do beyond what is its own.
         request_id: Of the request that it asks by, kept in history; None outside of one.
         session_id: Of the session that it asks in; None outside of one.
+        once: What the request is known by where it is to be done once only.
     """
 
     id: UUID | None
     permissions: frozenset[Permission] = field(default_factory=frozenset)
     request_id: str | None = None
     session_id: UUID | None = None
+    once: Once | None = None
 
     @classmethod
     def of(

@@ -112,10 +112,14 @@ class UserChanges:
     name: str | Literal[Unset.UNSET] = UNSET
     role: Role | Literal[Unset.UNSET] = UNSET
     active: bool | Literal[Unset.UNSET] = UNSET
+    notifications: bool | Literal[Unset.UNSET] = UNSET
 
     def given(self) -> dict[str, object]:
         """Return the fields that are to change, by name."""
-        fields = {"email": self.email, "name": self.name, "role": self.role, "active": self.active}
+        fields = {
+            "email": self.email, "name": self.name, "role": self.role, "active": self.active,
+            "notifications": self.notifications,
+        }  # fmt: skip
         return {name: value for name, value in fields.items() if value is not UNSET}
 
 
@@ -128,6 +132,8 @@ class User:
         password_hash: What `PasswordHasher.hash` returned; never leaves the core's ports.
         password_version: One more with each new password; a log-in holds only if it has not moved.
         active: Whether it may sign in.
+        notifications: Whether it wants to be told of its tasks. Of what happens to the account it is told
+            in any case: who broke into it could switch that off first.
         deleted_at: Set when the account is marked; its tasks and then its row are purged after that.
         version: 1 at creation, one more with each change; what an ETag shows.
     """
@@ -142,6 +148,7 @@ class User:
     updated_at: datetime
     version: int = 1
     password_version: int = 1
+    notifications: bool = True
     deleted_at: datetime | None = None
 
     @classmethod
@@ -220,13 +227,14 @@ class UserView:
     created_at: datetime
     updated_at: datetime
     version: int
+    notifications: bool = True
 
     @classmethod
     def of(cls, user: User) -> UserView:
         """Return the view of an account that is loaded already."""
         return cls(
             user.id, user.email, user.name, user.role, user.active,
-            user.created_at, user.updated_at, user.version,
+            user.created_at, user.updated_at, user.version, user.notifications,
         )  # fmt: skip
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
     from uuid import UUID
 
+    from taskflow_core.idempotency import Once
+    from taskflow_core.ports.ledger import LedgerRepository, Samples, Scans, Upkeep
     from taskflow_core.ports.security import TokenClaims
     from taskflow_core.queries import HistoryPage, HistoryQuery, Page, TaskQuery, UserQuery
     from taskflow_core.security_events import EventQuery, SecurityEvent
@@ -48,6 +50,22 @@ class TaskRepository(Protocol):
         """Keep a loaded task as it is now, and the entry that tells what changed; written by `commit`."""
         ...
 
+    async def tell_overdue(self, ids: Sequence[UUID], *, max_tries: int) -> Sequence[UUID]:
+        """Mark tasks as told of that are overdue by the store's time and were not told of for this due date.
+
+        Up to one for each of `ids`, the longest overdue first, past those that others hold; for each there is
+        a ledger entry of kind `JobKind.TASK_OVERDUE` by one of these ids, with the task as its subject and
+        `due_date` (`tasks.as_text`) in its payload, all in one statement. Neither versions nor history move.
+
+        Returns:
+            The ids that were taken.
+        """
+        ...
+
+    def rearm(self, task_id: UUID, due_date: datetime) -> None:
+        """Have `commit` forget that a task was told of for this due date, if it was for this one."""
+        ...
+
 
 class UserRepository(Protocol):
     """The users of one unit of work; accounts marked as deleted are in none of its answers."""
@@ -70,16 +88,6 @@ class UserRepository(Protocol):
 
     def save(self, user: User) -> None:
         """Keep a loaded user as it is now; written by `commit`, which may raise `EmailTaken`."""
-        ...
-
-    async def purge(self, *, limit: int) -> int:
-        """Remove up to `limit` tasks of accounts marked as deleted, and those accounts that have none left.
-
-        Waits for nobody: rows that others hold are left for the next time.
-
-        Returns:
-            How many rows went, users and tasks; 0 once nothing is left that is not held by others.
-        """
         ...
 
 
@@ -141,13 +149,47 @@ class Transaction(Protocol):
         """Its security events."""
         ...
 
-    async def commit(self) -> None:
-        """Write what was added and saved, and make it last.
+    @property
+    def ledger(self) -> LedgerRepository:
+        """Its background work."""
+        ...
+
+    @property
+    def scans(self) -> Scans:
+        """What the scheduler does."""
+        ...
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What is removed for good."""
+        ...
+
+    @property
+    def samples(self) -> Samples:
+        """The demonstration's effect."""
+        ...
+
+    def replay(self) -> None:
+        """Raise `Replayed` where this request was answered before.
+
+        To be called once who asks is known to be allowed to, and before anything is judged that the request
+        itself may have changed, such as versions.
+        """
+        ...
+
+    async def commit(self, result: object = None) -> None:
+        """Write what was added and saved, and make it last; then hint the queue of new work.
 
         The owner's data version moves with each change of that owner's tasks, both owners'
         where a task moves from one to the other.
 
+        Args:
+            result: What the use case returns; of a request that is to be done once, the answer is made of it
+                and kept with what is written.
+
         Raises:
+            Replayed: The request was answered before; nothing was changed.
+            LeaseLost: See `LedgerRepository.finish`.
             EmailTaken: See `UserRepository`.
             InvalidCredentials: See `SessionRepository.open`.
             UnknownOwner: The owner of a new task does not exist (any more).
@@ -159,8 +201,15 @@ class Transaction(Protocol):
 class Transactions(Protocol):
     """Opens units of work."""
 
-    def __call__(self) -> AbstractAsyncContextManager[Transaction]:
-        """Return a unit to enter; leaving it without `commit` takes everything back."""
+    def __call__(self, once: Once | None = None) -> AbstractAsyncContextManager[Transaction]:
+        """Return a unit to enter; leaving it without `commit` takes everything back.
+
+        With `once`, entering waits up to `idempotency.WAIT_FOR` for another unit of the same key.
+
+        Raises:
+            KeyReused: On entering: the key was another request's.
+            RequestInProgress: On entering: the other took longer.
+        """
         ...
 
 

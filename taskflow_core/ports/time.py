@@ -1,4 +1,4 @@
-"""Time and identity: nothing in the core reads a clock or makes an id by itself."""
+"""Time, identity and chance: nothing in the core reads a clock, makes an id or throws dice by itself."""
 
 from __future__ import annotations
 
@@ -25,4 +25,12 @@ class Ids(Protocol):
 
         Within one process each is greater than those before it, even where `now` goes back.
         """
+        ...
+
+
+class Chance(Protocol):
+    """Chooses at random."""
+
+    def __call__(self) -> float:
+        """Return a number from 0 up to but not including 1, each as likely as any other."""
         ...

@@ -11,6 +11,7 @@ from taskflow_core.fields import check_fields
 from taskflow_core.permissions import Actor, Permission
 from taskflow_core.security_events import EventType, SecurityEvent
 from taskflow_core.sessions import End, Origin
+from taskflow_core.use_cases.events import keep_event
 from taskflow_core.users import PASSWORD_MAX, check_new_password
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from taskflow_core.ports.persistence import LoginAttempts, Transactions, UserReads
     from taskflow_core.ports.security import CommonPasswords, PasswordHasher
     from taskflow_core.ports.time import Clock, Ids
-    from taskflow_core.users import UserView
+from taskflow_core.users import UserView
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class SetPassword:
             transaction.sessions.end_all(user.id, End.PASSWORD_CHANGED, now, but=actor.session_id)
             detail = {"by": str(actor.id) if actor.id else "operator"}
             event = SecurityEvent(self.ids(now), EventType.PASSWORD_CHANGED, now, user.id, detail)
-            transaction.events.add(event)
+            keep_event(transaction, event, self.ids, actor.request_id)
             await transaction.commit()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from taskflow_core.errors import InvalidCredentials, Overloaded, TooManyAttempts
 from taskflow_core.security_events import FAILURES_TOLD, EventType, SecurityEvent
 from taskflow_core.sessions import Origin, Session
+from taskflow_core.use_cases.events import keep_event
 from taskflow_core.users import PASSWORD_MAX, check_email
 
 if TYPE_CHECKING:
@@ -23,11 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogInAttempt:
-    """What somebody claims to be."""
+    """What somebody claims to be.
+
+    Attributes:
+        request_id: Of the request that it came by, if any.
+    """
 
     email: str
     password: str
     origin: Origin = field(default_factory=Origin)
+    request_id: str | None = None
 
     def __repr__(self) -> str:
         """Return all but the password."""
@@ -72,7 +78,7 @@ class LogIn:
             raise
         if found is None or not matches or not found.user.active:
             if found is not None and attempt.number in FAILURES_TOLD:
-                await self._tell_of_failures(found.user.id, attempt)
+                await self._tell_of_failures(found.user.id, attempt, command.request_id)
             raise InvalidCredentials
         signed_in = await self._open(found, command, given)
         await self.attempts.succeeded(subject)
@@ -94,7 +100,7 @@ class LogIn:
             if found.has_signed_in and not found.known_origin:
                 detail = {"userAgent": command.origin.user_agent or ""}
                 event = SecurityEvent(self.ids(now), EventType.NEW_DEVICE, now, user.id, detail)
-                transaction.events.add(event)
+                keep_event(transaction, event, self.ids, command.request_id)
             await transaction.commit()
         return self.tokens.of(session, user, now)
 
@@ -108,13 +114,12 @@ class LogIn:
             # Who proved to be the owner is not sent away for the sake of a better hash: next time.
             return None
 
-    async def _tell_of_failures(self, user_id: UUID, attempt: Attempt) -> None:
+    async def _tell_of_failures(self, user_id: UUID, attempt: Attempt, request_id: str | None) -> None:
         now = self.clock()
         detail = {"failures": str(attempt.number)}
+        event = SecurityEvent(self.ids(now), EventType.LOGIN_FAILURES, now, user_id, detail)
         async with self.transactions() as transaction:
-            transaction.events.add(
-                SecurityEvent(self.ids(now), EventType.LOGIN_FAILURES, now, user_id, detail)
-            )
+            keep_event(transaction, event, self.ids, request_id)
             await transaction.commit()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from taskflow_core.errors import RefreshReused, Unauthenticated
 from taskflow_core.security_events import EventType, SecurityEvent
 from taskflow_core.sessions import GRACE, Refreshed, Session
+from taskflow_core.use_cases.events import keep_event
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,8 +34,12 @@ class RefreshSession:
     ids: Ids
     grace: timedelta = field(default=GRACE)
 
-    async def __call__(self, token: str) -> SignedIn:
+    async def __call__(self, token: str, request_id: str | None = None) -> SignedIn:
         """Return the user and the session's tokens.
+
+        Args:
+            token: The refresh token.
+            request_id: Of the request that it came by, if any.
 
         Raises:
             Unauthenticated: The token is none of ours, or its session is over. A forged one ends nothing.
@@ -50,7 +55,7 @@ class RefreshSession:
             if outcome is Refreshed.REFUSED:
                 raise Unauthenticated
             if outcome is Refreshed.REUSED:
-                self._tell(transaction, session, now)
+                self._tell(transaction, session, now, request_id)
             if outcome is not Refreshed.REPEATED:
                 transaction.sessions.save(session)
                 await transaction.commit()
@@ -62,7 +67,9 @@ class RefreshSession:
         # By the clock that tokens are checked by, not by the store's.
         return self.tokens.of(session, user, self.clock())
 
-    def _tell(self, transaction: Transaction, session: Session, now: datetime) -> None:
+    def _tell(
+        self, transaction: Transaction, session: Session, now: datetime, request_id: str | None
+    ) -> None:
         detail = {"sessionId": str(session.id)}
         event = SecurityEvent(self.ids(now), EventType.REFRESH_REUSED, now, session.user_id, detail)
-        transaction.events.add(event)
+        keep_event(transaction, event, self.ids, request_id)

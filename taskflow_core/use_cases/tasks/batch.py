@@ -11,6 +11,7 @@ from taskflow_core.fields import UNSET, check_fields
 from taskflow_core.permissions import Actor, require_assign, require_change_task, require_delete_task
 from taskflow_core.tasks import FIELD_RULES as TASK_RULES
 from taskflow_core.tasks import Status, TaskChanges
+from taskflow_core.use_cases.tasks.assigned import keep_assigned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,14 +96,14 @@ class ChangeTasks:
         new_owners = [] if command.changes.user_id is UNSET else [command.changes.user_id]
         for owner in new_owners:
             require_assign(actor, owner)
-        async with self.transactions() as transaction:
+        async with self.transactions(actor.once) as transaction:
+            transaction.replay()
             step = _Step(transaction, command, actor, self.clock(), self.ids)
             tasks = await transaction.tasks.load(items, and_owners=new_owners)
             results = tuple(step.outcome(id, tasks.get(id), version) for id, version in items.items())
             if command.atomic and any(result.error for result in results):
                 raise BatchFailed(results)
-            if step.saved:
-                await transaction.commit()
+            await transaction.commit(results)
         return results
 
 
@@ -115,7 +116,6 @@ class _Step:
     actor: Actor
     now: datetime
     ids: Ids
-    saved: int = 0
     changes: TaskChanges = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,8 +130,8 @@ class _Step:
         except TaskFlowError as error:
             return BatchResult(id, error)
         if entry is not None:
-            self.saved += 1
             self.transaction.tasks.save(task, entry)
+            keep_assigned(self.transaction, task, entry, self.actor, self.ids)
         return BatchResult(id)
 
     def _apply(self, task: Task, version: int | None) -> HistoryEntry | None:

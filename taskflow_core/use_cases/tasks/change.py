@@ -9,6 +9,7 @@ from taskflow_core.errors import NotFound
 from taskflow_core.fields import UNSET
 from taskflow_core.permissions import Actor, require_assign, require_change_task
 from taskflow_core.tasks import TaskChanges, TaskView
+from taskflow_core.use_cases.tasks.assigned import keep_assigned
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -64,5 +65,6 @@ class ChangeTask:
             entry = task.change(command.changes, entry_id=self.ids(now), actor=actor, now=now)
             if entry is not None:
                 transaction.tasks.save(task, entry)
+                keep_assigned(transaction, task, entry, actor, self.ids)
                 await transaction.commit()
         return TaskView.of(task)

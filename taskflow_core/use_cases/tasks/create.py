@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from taskflow_core.errors import Fault, InvalidInput, Unauthenticated, UnknownOwner
 from taskflow_core.permissions import Actor, require_assign
 from taskflow_core.tasks import Priority, Status, Task, TaskView
+from taskflow_core.use_cases.tasks.assigned import keep_assigned
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,9 +61,11 @@ class CreateTask:
             due_date=command.due_date, actor=actor, now=now,
         )  # fmt: skip
         try:
-            async with self.transactions() as transaction:
+            async with self.transactions(actor.once) as transaction:
+                transaction.replay()
                 transaction.tasks.add(task, entry)
-                await transaction.commit()
+                keep_assigned(transaction, task, entry, actor, self.ids)
+                await transaction.commit(TaskView.of(task))
         except UnknownOwner as error:
             if actor.owns(owner):
                 raise Unauthenticated from error

@@ -84,11 +84,12 @@ class RestoreTask:
             NotFound: It is not there, was deleted more than 30 days ago, or is not to be seen.
             Forbidden: It is another's that one may see but not restore.
         """
-        async with self.transactions() as transaction:
+        async with self.transactions(actor.once) as transaction:
             task = await _load(transaction, command.task_id, actor)
+            transaction.replay()
             now = self.clock()
             entry = task.restore(entry_id=self.ids(now), actor=actor, now=now)
             if entry is not None:
                 transaction.tasks.save(task, entry)
-                await transaction.commit()
+            await transaction.commit(TaskView.of(task))
         return TaskView.of(task)

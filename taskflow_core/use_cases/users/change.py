@@ -9,6 +9,7 @@ from taskflow_core.errors import LastAdmin, NotFound
 from taskflow_core.permissions import Actor, require_change_user
 from taskflow_core.security_events import EventType, SecurityEvent
 from taskflow_core.sessions import End
+from taskflow_core.use_cases.events import keep_event
 from taskflow_core.users import UserChanges, UserView
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from taskflow_core.ports.time import Clock, Ids
     from taskflow_core.users import User
 
-OWN_FIELDS: Final = frozenset({"name"})
+OWN_FIELDS: Final = frozenset({"name", "notifications"})
 """What everybody may change of oneself. An email is a log-in: changing it takes the permission
 to manage users, until it can be confirmed by mail."""
 _GUARDED: Final = frozenset({"role", "active"})
@@ -80,11 +81,12 @@ class ChangeUser:
         by = str(actor.id) if actor.id else "operator"
         if user.role is not before.role:
             detail = {"from": before.role, "to": user.role, "by": by}
-            transaction.events.add(SecurityEvent(self.ids(now), EventType.ROLE_CHANGED, now, user.id, detail))
+            event = SecurityEvent(self.ids(now), EventType.ROLE_CHANGED, now, user.id, detail)
+            keep_event(transaction, event, self.ids, actor.request_id)
         if user.active != before.active:
             detail = {"active": str(user.active).lower(), "by": by}
             event = SecurityEvent(self.ids(now), EventType.ACTIVITY_CHANGED, now, user.id, detail)
-            transaction.events.add(event)
+            keep_event(transaction, event, self.ids, actor.request_id)
         if before.active and not user.active:
             transaction.sessions.end_all(user.id, End.DEACTIVATED, now)
 

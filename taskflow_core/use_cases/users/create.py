@@ -54,9 +54,10 @@ class CreateUser:
         """
         actor.require(Permission.MANAGE_USERS)
         user = await new_user(self, command)
-        async with self.transactions() as transaction:
+        async with self.transactions(actor.once) as transaction:
+            transaction.replay()
             transaction.users.add(user)
-            await transaction.commit()
+            await transaction.commit(UserView.of(user))
         return UserView.of(user)
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from taskflow_core.errors import LastAdmin, NotFound
+from taskflow_core.ledger import JobKind, LedgerEntry
 from taskflow_core.permissions import Actor, Permission, require_see_user
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from taskflow_core.ports.persistence import Transactions
-    from taskflow_core.ports.time import Clock
+    from taskflow_core.ports.time import Clock, Ids
 
 PURGE_STEP: Final = 1_000
 """Rows of one step: short enough to stand in nobody's way."""
@@ -34,11 +35,12 @@ class UserDeletion:
 class DeleteUser:
     """Close an account for good. From the acknowledgement on nobody finds it, and its email is free.
 
-    Its tasks and their history go after that, by `PurgeUsers`.
+    Its tasks and their history go after that, by a job.
     """
 
     transactions: Transactions
     clock: Clock
+    ids: Ids
 
     async def __call__(self, command: UserDeletion, actor: Actor) -> None:
         """Mark the account as deleted.
@@ -58,14 +60,19 @@ class DeleteUser:
             user.require_version(command.version)
             if user.administers and not other_admins:
                 raise LastAdmin
-            user.mark_deleted(self.clock())
+            now = self.clock()
+            user.mark_deleted(now)
             transaction.users.save(user)
+            job = LedgerEntry.create(
+                id=self.ids(now), kind=JobKind.CLEAN_USERS, now=now, request_id=actor.request_id
+            )
+            transaction.ledger.add(job)
             await transaction.commit()
 
 
 @dataclass(frozen=True, slots=True)
 class PurgeUsers:
-    """Remove what belongs to accounts that are marked as deleted.
+    """Remove what belongs to accounts that are marked as deleted, without waiting for the job that does.
 
     Any number may run at once, and one that is killed is carried on by the next.
     """
@@ -82,7 +89,7 @@ class PurgeUsers:
         total = 0
         while True:
             async with self.transactions() as transaction:
-                removed = await transaction.users.purge(limit=PURGE_STEP)
+                removed = await transaction.upkeep.remove(JobKind.CLEAN_USERS, limit=PURGE_STEP)
                 await transaction.commit()
             total += removed
             if not removed:

@@ -1,0 +1,1 @@
+"""Tells people: in the log, or by mail."""

@@ -1,0 +1,1 @@
+"""Hints to workers through RQ."""

@@ -1,0 +1,1 @@
+"""Background work: run it, watch it, keep it going."""

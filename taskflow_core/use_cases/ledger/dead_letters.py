@@ -1,0 +1,166 @@
+"""Watch background work, and lend a hand to what is dead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core.errors import NotFound
+from taskflow_core.fields import check_fields
+from taskflow_core.ledger import JobQuery, JobStats, JobView
+from taskflow_core.permissions import Actor, Permission
+from taskflow_core.queries import check_limit
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from taskflow_core.ledger import LedgerEntry
+    from taskflow_core.ports.ledger import LedgerReads
+    from taskflow_core.ports.persistence import Transaction, Transactions
+    from taskflow_core.ports.time import Clock
+    from taskflow_core.queries import Page
+
+RETRY_STEP: Final = 1_000
+"""Jobs that are retried in one unit of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindJob:
+    """Read one job."""
+
+    reads: LedgerReads
+
+    async def __call__(self, job_id: UUID, actor: Actor) -> JobView:
+        """Return the job.
+
+        Raises:
+            Forbidden: Without the permission to see jobs.
+            NotFound: There is none; what was done a week ago is not kept.
+        """
+        actor.require(Permission.SEE_JOBS)
+        job = await self.reads.job(job_id)
+        if job is None:
+            raise NotFound
+        return job
+
+
+@dataclass(frozen=True, slots=True)
+class ListJobs:
+    """List jobs, the newest first."""
+
+    reads: LedgerReads
+    clock: Clock
+
+    async def __call__(self, query: JobQuery, actor: Actor) -> Page[JobView]:
+        """Return a page.
+
+        Raises:
+            Forbidden: Without the permission to see jobs.
+            InvalidInput: The limit is none.
+        """
+        actor.require(Permission.SEE_JOBS)
+        check_fields({"limit": check_limit}, {"limit": query.limit})
+        return await self.reads.jobs(query, self.clock())
+
+
+@dataclass(frozen=True, slots=True)
+class CountJobs:
+    """Count jobs."""
+
+    reads: LedgerReads
+
+    async def __call__(self, actor: Actor) -> JobStats:
+        """Return how many jobs there are that are not done, by kind.
+
+        Raises:
+            Forbidden: Without the permission to see jobs.
+        """
+        actor.require(Permission.SEE_JOBS)
+        return await self.reads.stats()
+
+
+async def _load(transaction: Transaction, job_id: UUID) -> tuple[LedgerEntry, datetime]:
+    found = await transaction.ledger.load(job_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class RetryJob:
+    """Give a dead job all its tries again."""
+
+    transactions: Transactions
+
+    async def __call__(self, job_id: UUID, actor: Actor) -> JobView:
+        """Return the job, which is due now.
+
+        Raises:
+            Forbidden: Without the permission to steer jobs.
+            NotFound: There is none.
+            JobNotDead: It is not dead.
+        """
+        actor.require(Permission.STEER_JOBS)
+        async with self.transactions(actor.once) as transaction:
+            transaction.replay()
+            job, now = await _load(transaction, job_id)
+            job.retry(now)
+            transaction.ledger.save(job)
+            view = JobView.of(job)
+            await transaction.commit(view)
+        return view
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many dead jobs were given their tries again, and whether there may be more of them."""
+
+    number: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetryJobs:
+    """Give all dead jobs of a kind their tries again, the oldest first, `RETRY_STEP` in one call."""
+
+    transactions: Transactions
+
+    async def __call__(self, kind: str, actor: Actor) -> Retried:
+        """Return how many there were.
+
+        Raises:
+            Forbidden: Without the permission to steer jobs.
+        """
+        actor.require(Permission.STEER_JOBS)
+        async with self.transactions(actor.once) as transaction:
+            transaction.replay()
+            jobs, now = await transaction.ledger.load_dead(kind, limit=RETRY_STEP)
+            for job in jobs:
+                job.retry(now)
+                transaction.ledger.save(job)
+            retried = Retried(len(jobs), more=len(jobs) == RETRY_STEP)
+            await transaction.commit(retried)
+        return retried
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardJob:
+    """Give a dead job up."""
+
+    transactions: Transactions
+
+    async def __call__(self, job_id: UUID, actor: Actor) -> None:
+        """Remove it.
+
+        Raises:
+            Forbidden: Without the permission to steer jobs.
+            NotFound: There is none.
+            JobNotDead: It is not dead.
+        """
+        actor.require(Permission.STEER_JOBS)
+        async with self.transactions() as transaction:
+            job, _ = await _load(transaction, job_id)
+            job.require_dead()
+            transaction.ledger.remove(job)
+            await transaction.commit()

@@ -1,0 +1,147 @@
+"""Do background work: claim it, hand it to its handler, commit what came of it with its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from taskflow_core.errors import LeaseLost, TaskFlowError, Undeliverable
+from taskflow_core.ledger import LEASE, TIME_LIMIT, JobState, LedgerEntry
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from taskflow_core.ports.ledger import Claims
+    from taskflow_core.ports.persistence import Transaction, Transactions
+    from taskflow_core.ports.time import Chance
+
+Effect: TypeAlias = "Callable[[Transaction], Awaitable[None]]"
+"""What a job does in the database: called inside the unit of work that also ends the job, and once
+committed, never again. It commits nothing itself."""
+
+
+class Handler(Protocol):
+    """Does work of one kind.
+
+    What it does by itself (a mail, a call to somewhere) may be done again after a crash, by the same
+    `LedgerEntry.id`; only the effect that it returns is committed once. It holds no transaction open
+    meanwhile. What it raises ends the try; `Undeliverable` ends all tries.
+    """
+
+    async def __call__(self, job: LedgerEntry) -> Effect | None:
+        """Do the work; return what is left to do in the database, if anything is."""
+        ...
+
+
+class Outcome(StrEnum):
+    """How a try ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    DIED = "died"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A try.
+
+    Attributes:
+        job: As it was claimed.
+        outcome: `LOST` where the claim did not hold to the end, or nobody knows; another try finds out.
+        error: Why it failed.
+        after: The job as it was left, where it failed; None where that is not known.
+    """
+
+    job: LedgerEntry
+    outcome: Outcome
+    error: str | None = None
+    after: LedgerEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunJob:
+    """Do one job that is due, if there is one.
+
+    Attributes:
+        handlers: By kind; what has none is left to workers that have.
+        time_limit: For one try; the handler and its effect are cancelled after it.
+        lease: For a claim; to be longer.
+    """
+
+    claims: Claims
+    transactions: Transactions
+    handlers: Mapping[str, Handler]
+    chance: Chance
+    time_limit: timedelta = TIME_LIMIT
+    lease: timedelta = LEASE
+
+    async def __call__(self, hint: UUID | None = None) -> Ran | None:
+        """Return how it ended; None where nothing is due.
+
+        Cancelled, it gives the job back, so that another worker has it at once, and the try does not count.
+
+        Raises:
+            Unavailable: The store cannot be asked for work. Once something is claimed nothing is raised.
+        """
+        job = await self.claims(hint, kinds=self.handlers.keys(), lease=self.lease)
+        if job is None:
+            return None
+        try:
+            async with asyncio.timeout(self.time_limit.total_seconds()):
+                await self._do(job)
+        except asyncio.CancelledError:
+            await self._end(job, lambda held, now: held.give_back(now))
+            raise
+        except LeaseLost:
+            return Ran(job, Outcome.LOST)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the job is tried again
+            return await self._failed(job, error)
+        return Ran(job, Outcome.DONE)
+
+    async def _do(self, job: LedgerEntry) -> None:
+        effect = await self.handlers[job.kind](job)
+        async with self.transactions() as transaction:
+            transaction.ledger.finish(job)
+            if effect is not None:
+                await effect(transaction)
+            await transaction.commit()
+
+    async def _failed(self, job: LedgerEntry, error: Exception) -> Ran:
+        told = self._told(error)
+        final = isinstance(error, Undeliverable)
+        ended = await self._end(job, lambda held, now: held.fail(told, now, self.chance(), final=final))
+        if ended is None:
+            return Ran(job, Outcome.LOST, told)
+        return Ran(job, Outcome.DIED if ended.state is JobState.DEAD else Outcome.FAILED, told, ended)
+
+    def _told(self, error: Exception) -> str:
+        """Return what is kept of an error: no stack, and of ours no more than anybody may read."""
+        if isinstance(error, TimeoutError):
+            return f"It took longer than {self.time_limit.total_seconds():g} s."
+        if isinstance(error, TaskFlowError):
+            return error.detail
+        return f"{type(error).__name__}: {error}"
+
+    async def _end(
+        self, job: LedgerEntry, end: Callable[[LedgerEntry, datetime], None]
+    ) -> LedgerEntry | None:
+        """End the try; return the job as it is then, None where that is not known: its lease will end it."""
+        try:
+            async with self.transactions() as transaction:
+                found = await transaction.ledger.load(job.id)
+                if found is None:
+                    return None
+                held, now = found
+                held.require_held(job.fence)
+                end(held, now)
+                transaction.ledger.save(held)
+                await transaction.commit()
+        except TaskFlowError:
+            return None
+        return held

@@ -1,0 +1,102 @@
+"""Handlers that tell people: of tasks that fall overdue or become theirs, of events of their account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from uuid import UUID, uuid5
+
+from taskflow_core.notices import Notice, NoticeKind
+from taskflow_core.tasks import as_text
+
+if TYPE_CHECKING:
+    from taskflow_core.ledger import LedgerEntry
+    from taskflow_core.ports.notifier import Notifier
+    from taskflow_core.ports.persistence import TaskReads, Transaction, UserReads
+    from taskflow_core.tasks import TaskView
+    from taskflow_core.use_cases.ledger.run import Effect
+    from taskflow_core.users import UserView
+
+_OVERDUE: Final = UUID("0d2c7f5e-6a53-5b0c-9a35-5f1b2f0f7c11")
+"""The namespace (RFC 9562 section 5.5) of the ids of notices that a task is overdue."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellOverdue:
+    """Tells an owner that a task is overdue, unless that is over or was settled in the meantime."""
+
+    tasks: TaskReads
+    users: UserReads
+    notifier: Notifier
+
+    async def __call__(self, job: LedgerEntry) -> Effect | None:
+        """Send the notice; where there is none to send (any more), let the task be told of again.
+
+        Its id is the task's and the due date's, so that even a job that was made anew tells the same.
+        """
+        task_id, due_date = _subject(job), job.payload["due_date"]
+        task = await self.tasks.task(task_id, owner=None)
+        if task is None or not task.status.is_open or as_text(task.due_date) != due_date:
+            return partial(_rearm, task_id, datetime.fromisoformat(due_date))
+        owner = await self.users.user(task.user_id)
+        if owner is not None and owner.active and owner.notifications:
+            id = uuid5(_OVERDUE, f"{task_id} {due_date}")
+            await self.notifier.send(_of_task(NoticeKind.TASK_OVERDUE, id, job, task, owner))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class TellAssigned:
+    """Tells somebody that a task became theirs, unless it is gone again."""
+
+    tasks: TaskReads
+    users: UserReads
+    notifier: Notifier
+
+    async def __call__(self, job: LedgerEntry) -> Effect | None:
+        """Send the notice."""
+        task = await self.tasks.task(_subject(job), owner=UUID(job.payload["user_id"]))
+        if task is None:
+            return None
+        owner = await self.users.user(task.user_id)
+        if owner is not None and owner.active and owner.notifications:
+            await self.notifier.send(_of_task(NoticeKind.TASK_ASSIGNED, job.id, job, task, owner))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class TellSecurityEvent:
+    """Tells somebody what happened to the account, asked for or not, also where it was deactivated."""
+
+    users: UserReads
+    notifier: Notifier
+
+    async def __call__(self, job: LedgerEntry) -> Effect | None:
+        """Send the notice."""
+        user = await self.users.user(_subject(job))
+        if user is not None:
+            notice = Notice(
+                id=job.id, kind=NoticeKind.SECURITY_EVENT, user_id=user.id, email=user.email,
+                name=user.name, at=job.created_at, facts=job.payload,
+            )  # fmt: skip
+            await self.notifier.send(notice)
+        return None
+
+
+async def _rearm(task_id: UUID, due_date: datetime, transaction: Transaction) -> None:
+    transaction.tasks.rearm(task_id, due_date)
+
+
+def _subject(job: LedgerEntry) -> UUID:
+    if job.subject is None:
+        raise ValueError(f"A job of kind {job.kind} is about somebody or something.")
+    return job.subject
+
+
+def _of_task(kind: NoticeKind, id: UUID, job: LedgerEntry, task: TaskView, owner: UserView) -> Notice:
+    facts = {"task_id": str(task.id), "title": task.title, "due_date": as_text(task.due_date) or ""}
+    return Notice(
+        id=id, kind=kind, user_id=owner.id, email=owner.email, name=owner.name, at=job.created_at, facts=facts
+    )

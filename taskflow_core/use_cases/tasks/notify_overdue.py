@@ -1,0 +1,43 @@
+"""See which tasks fell overdue, and have their owners told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core.ledger import TRIES
+
+if TYPE_CHECKING:
+    from taskflow_core.ports.persistence import Transactions
+    from taskflow_core.ports.time import Clock, Ids
+
+SCAN: Final = "overdue"
+EVERY: Final = timedelta(seconds=1)
+STEP: Final = 250
+"""Tasks of one statement: short enough that who changes one of them meanwhile notices no wait."""
+_HINTS: Final = 16
+"""So many workers are woken at most; each goes on until nothing is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyOverdue:
+    """Make a job for each task that fell overdue: one for each due date that it has ever had and passed."""
+
+    transactions: Transactions
+    clock: Clock
+    ids: Ids
+    every: timedelta = EVERY
+
+    async def __call__(self) -> bool:
+        """Return whether there were any; False too where it is not due or another is at it."""
+        now = self.clock()
+        async with self.transactions() as transaction:
+            if not await transaction.scans.take(SCAN):
+                return False
+            ids = [self.ids(now) for _ in range(STEP)]
+            taken = await transaction.tasks.tell_overdue(ids, max_tries=TRIES)
+            transaction.ledger.hint(taken[:_HINTS])
+            transaction.scans.put_off(SCAN, timedelta() if len(taken) == STEP else self.every)
+            await transaction.commit()
+        return bool(taken)
