@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core.idempotency import KEPT_FOR
+from taskflow_core.use_cases.ledger import clean_up, reconcile
+from taskflow_core.use_cases.tasks import notify_overdue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from taskflow_core import End, HistoryEntry, SecurityEvent, Session, Task, User
+    from taskflow_core import End, HistoryEntry, LedgerEntry, Once, SecurityEvent, Session, Task, User
+
+SCANS: Final = (reconcile.SCAN, notify_overdue.SCAN, clean_up.SCAN)
+_ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def system_time() -> datetime:
@@ -19,15 +27,32 @@ def system_time() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """An idempotency key whose request was answered.
+
+    Attributes:
+        at: When that was committed.
+    """
+
+    fingerprint: bytes
+    answer: bytes
+    at: datetime
+
+
 @dataclass(slots=True)
 class MemoryStore:
-    """Users, tasks, sessions and what happened to them, in this process and for one event loop.
+    """Users, tasks, sessions and background work, in this process and for one event loop.
 
     Attributes:
         clock: The store's own time, as a database server has one; what lives and expires goes by it.
         history: By task, oldest first.
         data_versions: By owner; see `data_version`.
         attempts: Tries to log in by subject: how many in a row, and when the last was.
+        told: By task, the due date that its owner was last told of.
+        scans: By name, when each is due.
+        keys: Idempotency keys by owner and key.
+        refunds: How many there are of each sample.
         lock: Held by the one unit of work that is open.
     """
 
@@ -39,6 +64,11 @@ class MemoryStore:
     sessions: dict[UUID, Session] = field(default_factory=dict)
     events: dict[UUID, SecurityEvent] = field(default_factory=dict)
     attempts: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    ledger: dict[UUID, LedgerEntry] = field(default_factory=dict)
+    told: dict[UUID, datetime] = field(default_factory=dict)
+    scans: dict[str, datetime] = field(default_factory=lambda: dict.fromkeys(SCANS, _ALWAYS))
+    keys: dict[tuple[UUID, str], StoredKey] = field(default_factory=dict)
+    refunds: Counter[UUID] = field(default_factory=Counter)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def data_version(self, owner: UUID) -> int:
@@ -57,6 +87,11 @@ class MemoryStore:
     def sessions_of(self, user_id: UUID) -> list[Session]:
         """Return the stored sessions themselves, those that are over too."""
         return [session for session in self.sessions.values() if session.user_id == user_id]
+
+    def live_key(self, once: Once) -> StoredKey | None:
+        """Return what is kept of a request, unless that was too long ago."""
+        kept = self.keys.get((once.owner, once.key))
+        return None if kept is None or self.clock() - kept.at > KEPT_FOR else kept
 
     def put_task(self, task: Task, entry: HistoryEntry) -> None:
         """Keep copies of both, and move the versions of whoever's data that changes."""
@@ -89,14 +124,21 @@ class MemoryStore:
         for task_id in tasks:
             del self.tasks[task_id]
             del self.history[task_id]
+            self.told.pop(task_id, None)
         for user_id in users:
             del self.users[user_id]
             self.data_versions.pop(user_id, None)
         gone = set(users)
         self.sessions = {id: session for id, session in self.sessions.items() if session.user_id not in gone}
         self.events = {id: event for id, event in self.events.items() if event.user_id not in gone}
+        self.keys = {place: key for place, key in self.keys.items() if place[0] not in gone}
 
 
 def copied(entry: HistoryEntry) -> HistoryEntry:
     """Return an entry that shares nothing changeable with `entry`."""
     return replace(entry, changes=dict(entry.changes))
+
+
+def copied_job(entry: LedgerEntry) -> LedgerEntry:
+    """Return an entry that shares nothing changeable with `entry`."""
+    return replace(entry, payload=dict(entry.payload))

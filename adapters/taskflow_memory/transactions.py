@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskflow_core import EmailTaken, InvalidCredentials, NotFound, UnknownOwner
+from taskflow_core import (
+    EmailTaken,
+    InvalidCredentials,
+    KeyReused,
+    NotFound,
+    Replayed,
+    UnknownOwner,
+)
+from taskflow_memory.ledger import MemoryLedgerRepository, MemorySamples, MemoryScans
+from taskflow_memory.repositories import MemoryTaskRepository, MemoryUserRepository
 from taskflow_memory.sessions import MemoryEventLog, MemorySessionRepository
+from taskflow_memory.store import StoredKey
+from taskflow_memory.upkeep import MemoryUpkeep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from taskflow_core import HistoryEntry, Task, User
+    from taskflow_core import Once, User
+    from taskflow_core.ports.queue import Queue
     from taskflow_memory.store import MemoryStore
 
 
@@ -21,23 +33,31 @@ if TYPE_CHECKING:
 class MemoryTransactions:
     """Opens units of work (port `Transactions`), serially: one waits until the one before has ended.
 
-    So a unit inside a unit of the same task waits for ever, and `Contention` never happens.
+    So a unit inside a unit of the same task waits for ever, and neither `Contention` nor
+    `RequestInProgress` ever happens.
+
+    Attributes:
+        queue: What is hinted at committed work; None where nobody waits for hints.
     """
 
     store: MemoryStore
+    queue: Queue | None = None
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[MemoryTransaction]:
+    async def __call__(self, once: Once | None = None) -> AsyncIterator[MemoryTransaction]:
         """Enter a unit; nothing of it reaches the store but by `commit`."""
         async with self.store.lock:
-            yield MemoryTransaction(self.store)
+            yield MemoryTransaction(self.store, self.queue, once)
 
 
 class MemoryTransaction:
     """A unit of work (port `Transaction`)."""
 
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
+    def __init__(self, store: MemoryStore, queue: Queue | None = None, once: Once | None = None) -> None:
+        self._store, self._queue, self._once = store, queue, once
+        self._kept = None if once is None else store.live_key(once)
+        if once is not None and self._kept is not None and self._kept.fingerprint != once.fingerprint:
+            raise KeyReused
         self._begin()
 
     def _begin(self) -> None:
@@ -45,22 +65,48 @@ class MemoryTransaction:
         self.users = MemoryUserRepository(self._store)
         self.sessions = MemorySessionRepository(self._store)
         self.events = MemoryEventLog()
+        self.ledger = MemoryLedgerRepository(self._store)
+        self.scans = MemoryScans(self._store)
+        self.upkeep = MemoryUpkeep(self._store)
+        self.samples = MemorySamples()
 
-    async def commit(self) -> None:
-        """Write all of it, after everything that could refuse it was asked."""
+    def replay(self) -> None:
+        """Raise `Replayed` where this request was answered before."""
+        if self._kept is not None:
+            raise Replayed(self._kept.answer)
+
+    async def commit(self, result: object = None) -> None:
+        """Write all of it, after everything that could refuse it was asked; then hint at what is due."""
+        self.replay()
+        self.ledger.refuse_lost()
         self._refuse_taken_emails()
         self._refuse_unknown_owners()
         self._refuse_credentials()
         self._refuse_events_of_nobody()
+        answer = None if self._once is None else self._once.render(result)
+        hints = self._write(answer)
+        self._begin()
+        if hints and self._queue is not None:
+            self._queue.hint(hints)
+
+    def _write(self, answer: bytes | None) -> list[UUID]:
+        """Write all of it; return what is to be hinted."""
+        now = self._store.clock()
         for user in self.users.written.values():
             self._store.put_user(user)
         self.sessions.write()
-        for task, entry in self.tasks.written:
-            self._store.put_task(task, entry)
+        self.tasks.write()
         for event in self.events.written:
             self._store.put_event(event)
-        self._store.remove(self.users.purged_tasks, self.users.purged_users)
-        self._begin()
+        hints = self.ledger.write(now)
+        self.scans.write(now)
+        self._store.refunds.update(self.samples.refunded)
+        if self._once is not None and answer is not None:
+            place = self._once.owner, self._once.key
+            self._store.keys[place] = StoredKey(self._once.fingerprint, answer, now)
+            self._once = None
+        self.upkeep.write()
+        return hints
 
     def _refuse_taken_emails(self) -> None:
         written = self.users.written
@@ -89,67 +135,3 @@ class MemoryTransaction:
         """Return the account as it is to be after this unit, unless it is marked as deleted."""
         user = self.users.written.get(user_id) or self._store.live_user(user_id)
         return None if user is None or user.deleted_at is not None else user
-
-
-@dataclass(slots=True)
-class MemoryTaskRepository:
-    """The tasks of one unit of work (port `TaskRepository`)."""
-
-    store: MemoryStore
-    added: list[Task] = field(default_factory=list)
-    written: list[tuple[Task, HistoryEntry]] = field(default_factory=list)
-
-    async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
-        """Return copies; the unit alone is the lock."""
-        if any(self.store.live_user(owner) is None for owner in and_owners):
-            raise UnknownOwner
-        found = (self.store.tasks[id] for id in ids if id in self.store.tasks)
-        return {task.id: replace(task) for task in found if self.store.live_user(task.user_id)}
-
-    def add(self, task: Task, entry: HistoryEntry) -> None:
-        """Keep a copy for `commit`."""
-        self.added.append(replace(task))
-        self.save(task, entry)
-
-    def save(self, task: Task, entry: HistoryEntry) -> None:
-        """Keep a copy for `commit`."""
-        self.written.append((replace(task), entry))
-
-
-@dataclass(slots=True)
-class MemoryUserRepository:
-    """The users of one unit of work (port `UserRepository`)."""
-
-    store: MemoryStore
-    written: dict[UUID, User] = field(default_factory=dict)
-    purged_tasks: list[UUID] = field(default_factory=list)
-    purged_users: list[UUID] = field(default_factory=list)
-
-    async def load(self, user_id: UUID) -> User | None:
-        """Return a copy; the unit alone is the lock."""
-        user = self.store.live_user(user_id)
-        return None if user is None else replace(user)
-
-    async def load_with_admins(self, user_id: UUID) -> tuple[User | None, int]:
-        """Return a copy and the number of the other active admins."""
-        others = sum(user.administers and user.id != user_id for user in self.store.users.values())
-        return await self.load(user_id), others
-
-    def add(self, user: User) -> None:
-        """Keep a copy for `commit`."""
-        self.written[user.id] = replace(user)
-
-    def save(self, user: User) -> None:
-        """Keep a copy for `commit`."""
-        self.written[user.id] = replace(user)
-
-    async def purge(self, *, limit: int) -> int:
-        """Choose what `commit` removes."""
-        marked = {user.id for user in self.store.users.values() if user.deleted_at is not None}
-        owned = {task.id: task.user_id for task in self.store.tasks.values() if task.user_id in marked}
-        tasks = [id for id in owned if id not in self.purged_tasks][:limit]
-        self.purged_tasks += tasks
-        kept = {owner for id, owner in owned.items() if id not in self.purged_tasks}
-        users = [id for id in marked if id not in kept and id not in self.purged_users]
-        self.purged_users += users
-        return len(tasks) + len(users)

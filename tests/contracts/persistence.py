@@ -11,6 +11,7 @@ from taskflow_core import (
     HistoryEntry,
     HistoryQuery,
     Identity,
+    JobKind,
     Page,
     Role,
     SecurityEvent,
@@ -113,7 +114,7 @@ class Persistence:
 
     async def purge(self, limit: int = 1_000) -> int:
         async with self.transactions() as unit:
-            removed = await unit.users.purge(limit=limit)
+            removed = await unit.upkeep.remove(JobKind.CLEAN_USERS, limit=limit)
             await unit.commit()
         return removed
 

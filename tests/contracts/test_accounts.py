@@ -9,6 +9,7 @@ from contracts.persistence import Persistence
 from support.samples import NOW, entry_of, new_task, new_user
 from taskflow_core import (
     EmailTaken,
+    JobKind,
     Origin,
     UserQuery,
     UserView,
@@ -117,5 +118,5 @@ class TestDeletedAccounts:
         await persistence.new_task(gone.id)
         await persistence.mark_deleted(gone.id)
         async with persistence.transactions() as unit:
-            assert await unit.users.purge(limit=10) > 0
+            assert await unit.upkeep.remove(JobKind.CLEAN_USERS, limit=10) > 0
         assert await persistence.purge_all() == 1 + 1

@@ -127,7 +127,7 @@ def deactivate(persistence: Persistence, user_id: UUID) -> Awaitable[object]:
 
 
 def delete(persistence: Persistence, user_id: UUID) -> Awaitable[object]:
-    return DeleteUser(persistence.transactions, clock)(UserDeletion(user_id), OPERATOR)
+    return DeleteUser(persistence.transactions, clock, Uuid7())(UserDeletion(user_id), OPERATOR)
 
 
 @pytest.mark.parametrize("ways", [(demote,), (demote, deactivate, delete)], ids=["demoted", "in every way"])

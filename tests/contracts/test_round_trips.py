@@ -60,6 +60,7 @@ def full_user() -> User:
         updated_at=NOW + timedelta(seconds=2),
         version=9,
         password_version=5,
+        notifications=False,
     )
 
 

@@ -13,6 +13,7 @@ from taskflow_core import (
     EventType,
     FieldChange,
     HistoryEntry,
+    LedgerEntry,
     Origin,
     Priority,
     Role,
@@ -25,10 +26,14 @@ from taskflow_core import (
 )
 from taskflow_core.sessions import GRACE
 from taskflow_memory import (
+    MemoryClaims,
     MemoryCommonPasswords,
     MemoryIdentities,
+    MemoryLedgerReads,
     MemoryLoginAttempts,
+    MemoryNotifier,
     MemoryPasswords,
+    MemoryQueue,
     MemoryReads,
     MemoryRefreshTokens,
     MemorySessionReads,
@@ -122,6 +127,18 @@ def new_event(user_id: UUID, **given: Any) -> SecurityEvent:
     return SecurityEvent(**fields | given)
 
 
+def new_job(kind: str = "kind", **given: Any) -> LedgerEntry:
+    fields: dict[str, Any] = {
+        "id": new_id(given.get("created_at")),
+        "kind": kind,
+        "subject": None,
+        "payload": {},
+        "created_at": NOW,
+        "run_at": given.get("created_at", NOW),
+    }
+    return LedgerEntry(**fields | given)
+
+
 @dataclass
 class SettableClock:
     """A clock that stands until it is moved."""
@@ -142,12 +159,15 @@ class World:
 
     clock: SettableClock = field(default_factory=SettableClock)
     refresh_grace: timedelta = GRACE
+    chance: float = 0.5
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
         self.reads = MemoryReads(self.store)
         self.session_reads = MemorySessionReads(self.store)
-        self.transactions = MemoryTransactions(self.store)
+        self.queue = MemoryQueue()
+        self.transactions = MemoryTransactions(self.store, self.queue)
+        self.notifier = MemoryNotifier()
         self.attempts = MemoryLoginAttempts(self.store)
         self.passwords = MemoryPasswords()
         self.tokens = MemoryTokens()
@@ -165,6 +185,11 @@ class World:
             refresh_tokens=self.refresh_tokens,
             clock=self.clock,
             ids=Uuid7(),
+            claims=MemoryClaims(self.store),
+            ledger_reads=MemoryLedgerReads(self.store),
+            queue=self.queue,
+            notifier=self.notifier,
+            chance=lambda: self.chance,
             refresh_grace=self.refresh_grace,
         )
 
@@ -182,6 +207,16 @@ class World:
         session = new_session(user_id, **given)
         self.store.put_session(session)
         return session
+
+    def add_job(self, kind: str = "kind", **given: Any) -> LedgerEntry:
+        job = new_job(kind, **given)
+        self.store.ledger[job.id] = job
+        return job
+
+    def jobs(self, kind: str | None = None) -> list[LedgerEntry]:
+        """All background work there is (of a kind), oldest first."""
+        entries = sorted(self.store.ledger.values(), key=lambda entry: entry.id)
+        return [entry for entry in entries if kind in (None, entry.kind)]
 
     def events(self) -> list[SecurityEvent]:
         """All that happened, oldest first."""

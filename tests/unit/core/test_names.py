@@ -4,7 +4,19 @@ from enum import StrEnum
 
 import pytest
 
-from taskflow_core import Action, BatchAction, Permission, Priority, Role, Status, TaskSort, UserSort
+from taskflow_core import (
+    Action,
+    BatchAction,
+    JobKind,
+    JobState,
+    NoticeKind,
+    Permission,
+    Priority,
+    Role,
+    Status,
+    TaskSort,
+    UserSort,
+)
 
 NAMES: dict[type[StrEnum], list[str]] = {
     Status: ["PENDING", "IN_PROGRESS", "COMPLETED", "CANCELLED"],
@@ -21,7 +33,23 @@ NAMES: dict[type[StrEnum], list[str]] = {
         "users:see",
         "users:manage",
         "events:see:any",
+        "jobs:see",
+        "jobs:steer",
     ],
+    JobState: ["pending", "running", "done", "dead"],
+    JobKind: [
+        "task.overdue",
+        "task.assigned",
+        "security.event",
+        "sample.refund",
+        "clean_up.sessions",
+        "clean_up.idempotency_keys",
+        "clean_up.ledger",
+        "clean_up.tasks",
+        "clean_up.users",
+        "clean_up.login_attempts",
+    ],
+    NoticeKind: ["task.overdue", "task.assigned", "security.event"],
 }
 
 
