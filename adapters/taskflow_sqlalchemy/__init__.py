@@ -3,9 +3,11 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from taskflow_sqlalchemy.claims import SqlAlchemyClaims
 from taskflow_sqlalchemy.connections import driver_url, open_engine
 from taskflow_sqlalchemy.identities import SqlAlchemyIdentities
 from taskflow_sqlalchemy.inspection import DatabaseReport, inspect, ping
+from taskflow_sqlalchemy.ledger_reads import SqlAlchemyLedgerReads
 from taskflow_sqlalchemy.login_attempts import SqlAlchemyLoginAttempts
 from taskflow_sqlalchemy.reads import SqlAlchemyReads
 from taskflow_sqlalchemy.session_reads import SqlAlchemySessionReads
@@ -19,7 +21,9 @@ __all__ = [
     "JoinedTransactions",
     "MigrationError",
     "MigrationReport",
+    "SqlAlchemyClaims",
     "SqlAlchemyIdentities",
+    "SqlAlchemyLedgerReads",
     "SqlAlchemyLoginAttempts",
     "SqlAlchemyReads",
     "SqlAlchemySessionReads",

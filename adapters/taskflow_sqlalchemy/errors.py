@@ -16,8 +16,10 @@ from taskflow_core.errors import (
     Fault,
     InvalidCredentials,
     InvalidInput,
+    LeaseLost,
     NotFound,
     TaskFlowError,
+    Unauthenticated,
     Unavailable,
     UnknownOwner,
 )
@@ -61,6 +63,18 @@ CONSTRAINTS: Final[Mapping[str, Callable[[], TaskFlowError]]] = {
     "tasks_completed_check": _invalid("completed_at"),
     "tasks_version_check": _invalid("version"),
     "task_history_action_check": _invalid("action"),
+    "ledger_pkey": Contention,
+    "ledger_state_check": _invalid("state"),
+    "ledger_tries_check": _invalid("tries"),
+    "ledger_lease_check": _invalid("lease_until"),
+    "ledger_finished_check": _invalid("finished_at"),
+    # The job was removed under its worker's hands.
+    "sample_refunds_job_id_fkey": LeaseLost,
+    "scans_pkey": Contention,
+    "idempotency_keys_pkey": Contention,
+    # The account was purged between being admitted and this.
+    "idempotency_keys_user_id_fkey": Unauthenticated,
+    "idempotency_keys_key_check": _invalid("key"),
 }
 """What the violation of each named constraint means.
 

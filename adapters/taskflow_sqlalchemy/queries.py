@@ -48,7 +48,7 @@ TASK_COLUMNS: Final = (
 )  # fmt: skip
 USER_COLUMNS: Final = (
     users.c.id, users.c.email, users.c.name, users.c.role, users.c.active,
-    users.c.created_at, users.c.updated_at, users.c.version,
+    users.c.created_at, users.c.updated_at, users.c.version, users.c.notifications,
 )  # fmt: skip
 
 _OPEN: Final = tasks.c.status.in_([literal_column(f"'{status}'") for status in sorted(OPEN)])

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.sql.elements import ClauseElement
 
+from taskflow_sqlalchemy.ledger_statements import ADD_JOBS
+
 Statement: TypeAlias = tuple[str, dict[str, Any]]
 """A statement and its parameters."""
 
@@ -72,6 +74,11 @@ SELECT id FROM added
 """  # noqa: S608 put together from constants
 """Owners first, as everywhere. Returns the ids of those added: none where an owner does not exist."""
 
+ADD_TASKS_AND_JOBS: Final = ADD_TASKS.replace(
+    "\nSELECT id FROM added", f", work AS ({ADD_JOBS}, complete)\nSELECT id FROM added"
+)
+"""With background work that is there if the tasks are: one statement, and so one round trip."""
+
 SAVE_TASKS: Final = f"""
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%(tasks)s::json) AS x(
@@ -92,7 +99,7 @@ WITH x AS MATERIALIZED (
 
 _USER_COLUMNS: Final = (
     "id, email, name, password_hash, role, active, created_at, updated_at, "
-    "version, deleted_at, password_version"
+    "version, deleted_at, password_version, notifications"
 )
 
 LOCK_USER: Final = f"""
@@ -107,13 +114,14 @@ WHERE (id = %(id)s OR role = 'admin') AND deleted_at IS NULL ORDER BY id FOR NO 
 ADD_USER: Final = f"""
 INSERT INTO users ({_USER_COLUMNS})
 VALUES (%(id)s, %(email)s, %(name)s, %(password_hash)s, %(role)s, %(active)s,
-        %(created_at)s, %(updated_at)s, %(version)s, %(deleted_at)s, %(password_version)s)
+        %(created_at)s, %(updated_at)s, %(version)s, %(deleted_at)s, %(password_version)s,
+        %(notifications)s)
 """  # noqa: S608 put together from constants
 
 SAVE_USER: Final = """
 UPDATE users SET email = %(email)s, name = %(name)s, password_hash = %(password_hash)s, role = %(role)s,
   active = %(active)s, updated_at = %(updated_at)s, version = %(version)s, deleted_at = %(deleted_at)s,
-  password_version = %(password_version)s
+  password_version = %(password_version)s, notifications = %(notifications)s
 WHERE id = %(id)s
 """
 

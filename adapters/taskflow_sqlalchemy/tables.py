@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The migration that these tables are of: the least that a database must have. Revisions sort as text."""
 
 metadata = MetaData()
@@ -52,6 +52,7 @@ users = Table(
     Column("deleted_at", _time),
     Column("version", Integer, nullable=False),
     Column("password_version", Integer, nullable=False, server_default=text("1")),
+    Column("notifications", Boolean, nullable=False, server_default=text("true")),
     PrimaryKeyConstraint("id", name="users_pkey"),
     CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_check"),
     CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_check"),
@@ -84,6 +85,8 @@ tasks = Table(
     Column("completed_at", _time),
     Column("deleted_at", _time),
     Column("version", Integer, nullable=False),
+    # The due date for which its owner was told that it is overdue.
+    Column("notified_due_date", _time),
     PrimaryKeyConstraint("id", name="tasks_pkey"),
     ForeignKeyConstraint(["user_id"], ["users.id"], name="tasks_user_id_fkey", ondelete="CASCADE"),
     CheckConstraint("char_length(title) BETWEEN 1 AND 255", name="tasks_title_check"),
@@ -107,6 +110,18 @@ tasks = Table(
     ),
     # Everyone's deleted, newest first.
     Index("tasks_deleted_idx", text("id DESC"), postgresql_where=text("deleted_at IS NOT NULL")),
+    # TaskRepository.tell_overdue: open, and not told of for this due date.
+    Index(
+        "tasks_overdue_idx",
+        "due_date",
+        "id",
+        postgresql_where=text(
+            "deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS') "
+            "AND notified_due_date IS DISTINCT FROM due_date"
+        ),
+    ),
+    # Upkeep.remove: deleted too long ago.
+    Index("tasks_removal_idx", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     postgresql_with={"fillfactor": "90"},
 )
 
@@ -180,5 +195,77 @@ login_attempts = Table(
     Column("tried_at", _time, nullable=False),
     PrimaryKeyConstraint("subject", name="login_attempts_pkey"),
     CheckConstraint("number >= 1", name="login_attempts_number_check"),
+    # Upkeep.remove.
+    Index("login_attempts_tried_idx", "tried_at"),
     postgresql_with={"fillfactor": "80"},
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    # No foreign key: what it is about may be gone, and may be anything.
+    Column("subject", Uuid),
+    Column("payload", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("max_tries", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("run_at", _time, nullable=False),
+    Column("lease_until", _time),
+    Column("error", Text),
+    Column("created_at", _time, nullable=False),
+    Column("finished_at", _time),
+    Column("request_id", Text),
+    PrimaryKeyConstraint("id", name="ledger_pkey"),
+    CheckConstraint("state IN ('pending', 'running', 'done', 'dead')", name="ledger_state_check"),
+    CheckConstraint("tries BETWEEN 0 AND max_tries", name="ledger_tries_check"),
+    CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="ledger_lease_check"),
+    CheckConstraint("(state IN ('done', 'dead')) = (finished_at IS NOT NULL)", name="ledger_finished_check"),
+    # Claims, and what is to be hinted: the longest due first.
+    Index("ledger_due_idx", "run_at", "id", postgresql_where=text("state = 'pending'")),
+    # LedgerRepository.load_expired.
+    Index("ledger_lease_idx", "lease_until", postgresql_where=text("state = 'running'")),
+    # LedgerRepository.load_dead, and the list of the dead.
+    Index("ledger_dead_idx", "kind", "id", postgresql_where=text("state = 'dead'")),
+    # Upkeep.remove.
+    Index("ledger_done_idx", "finished_at", postgresql_where=text("state = 'done'")),
+    # Every row is updated twice, and most of the index entries are of the past.
+    postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.05"},
+)
+
+sample_refunds = Table(
+    "sample_refunds",
+    metadata,
+    # Not unique: that each job has one is shown, not enforced.
+    Column("job_id", Uuid, nullable=False),
+    Column("at", _time, nullable=False),
+    ForeignKeyConstraint(["job_id"], ["ledger.id"], name="sample_refunds_job_id_fkey", ondelete="CASCADE"),
+    # LedgerReads.refunds, and the cascade.
+    Index("sample_refunds_job_idx", "job_id"),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("due_at", _time, nullable=False),
+    PrimaryKeyConstraint("name", name="scans_pkey"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", Uuid, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    # NULL only while its unit of work is under way.
+    Column("answer", LargeBinary),
+    Column("kept_at", _time, nullable=False),
+    PrimaryKeyConstraint("user_id", "key", name="idempotency_keys_pkey"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="idempotency_keys_user_id_fkey", ondelete="CASCADE"),
+    CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="idempotency_keys_key_check"),
+    # Upkeep.remove.
+    Index("idempotency_keys_kept_idx", "kept_at"),
 )

@@ -8,10 +8,18 @@ import msgspec
 
 from taskflow_core.errors import Contention, UnknownOwner
 from taskflow_core.tasks import Priority, Status, Task
-from taskflow_sqlalchemy.statements import ADD_TASKS, LOCK_OWNERS, LOCK_TASKS, SAVE_TASKS
+from taskflow_sqlalchemy.ledger_statements import REARM, TELL_OVERDUE
+from taskflow_sqlalchemy.statements import (
+    ADD_TASKS,
+    ADD_TASKS_AND_JOBS,
+    LOCK_OWNERS,
+    LOCK_TASKS,
+    SAVE_TASKS,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from taskflow_core.tasks import HistoryEntry
@@ -39,6 +47,7 @@ class SqlAlchemyTasks:
         self._loaded: dict[UUID, tuple[UUID, str, str | None]] = {}
         self._added: list[tuple[Task, HistoryEntry]] = []
         self._saved: list[tuple[Task, HistoryEntry]] = []
+        self._rearmed: list[Statement] = []
 
     async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
         """Lock owners, then tasks; see the port."""
@@ -67,25 +76,43 @@ class SqlAlchemyTasks:
             raise LookupError("Only a task that this unit of work has loaded, and so locked, can be saved.")
         self._saved.append((task, entry))
 
+    async def tell_overdue(self, ids: Sequence[UUID], *, max_tries: int) -> Sequence[UUID]:
+        """Mark tasks that fell overdue, and make a job for each."""
+        parameters = {"ids": list(ids), "max_tries": max_tries}
+        (rows,) = await self._unit.ask((TELL_OVERDUE, parameters))
+        return [row[0] for row in rows]
+
+    def rearm(self, task_id: UUID, due_date: datetime) -> None:
+        """Forget at `commit` that a task was told of."""
+        self._rearmed.append((REARM, {"id": task_id, "due_date": due_date}))
+
     @property
     def adds(self) -> int:
         """How many tasks are to be added."""
         return len(self._added)
 
-    def added(self) -> list[Statement]:
-        """Return the statement that adds the new tasks, if there are any; it returns a row for each."""
+    def added(self, jobs: Sequence[Statement]) -> list[Statement]:
+        """Return the statement that adds the new tasks, if there are any; it returns a row for each.
+
+        Where `jobs`, the statement that adds background work, is given, it does that too.
+        """
         if not self._added:
             return []
         rows = [{**_row(task), "created_at": task.created_at} for task, _ in self._added]
         for row, (task, _) in zip(rows, self._added, strict=True):
             row.update(title=task.title, description=task.description)
         owners = {task.user_id for task, _ in self._added}
-        return [_write(ADD_TASKS, rows, owners, (entry for _, entry in self._added))]
+        sql, parameters = _write(
+            ADD_TASKS_AND_JOBS if jobs else ADD_TASKS, rows, owners, (entry for _, entry in self._added)
+        )
+        for _, work in jobs:
+            parameters.update(work)
+        return [(sql, parameters)]
 
     def saved(self) -> list[Statement]:
-        """Return the statement that writes the changed tasks, if there are any."""
+        """Return the statements that write what changed, if anything did."""
         if not self._saved:
-            return []
+            return self._rearmed
         rows, owners = [], set()
         for task, _ in self._saved:
             owner, title, description = self._loaded[task.id]
@@ -96,7 +123,7 @@ class SqlAlchemyTasks:
             if task.description != description:
                 row["description"], row["description_moved"] = task.description, True
             rows.append(row)
-        return [_write(SAVE_TASKS, rows, owners, (entry for _, entry in self._saved))]
+        return [_write(SAVE_TASKS, rows, owners, (entry for _, entry in self._saved)), *self._rearmed]
 
 
 def _write(

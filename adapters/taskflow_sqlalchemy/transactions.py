@@ -8,61 +8,94 @@ two round trips: BEGIN with the locks, then the write with COMMIT.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import psycopg
 
-from taskflow_core.errors import InvalidCredentials, UnknownOwner
+from taskflow_core.errors import InvalidCredentials, LeaseLost, TaskFlowError, UnknownOwner
 from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections
 from taskflow_sqlalchemy.errors import raise_translated
+from taskflow_sqlalchemy.ledger_repository import SqlAlchemyLedger, SqlAlchemySamples, SqlAlchemyScans
+from taskflow_sqlalchemy.once import Key
 from taskflow_sqlalchemy.session_repository import SqlAlchemyEvents, SqlAlchemySessions
 from taskflow_sqlalchemy.task_repository import SqlAlchemyTasks
+from taskflow_sqlalchemy.upkeep import SqlAlchemyUpkeep
 from taskflow_sqlalchemy.user_repository import SqlAlchemyUsers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
+    from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from taskflow_core.idempotency import Once
+    from taskflow_core.ports.queue import Queue
     from taskflow_sqlalchemy.exchanges import Answer, Exchange
     from taskflow_sqlalchemy.statements import Statement
 
+Hint: TypeAlias = "Callable[[Sequence[UUID]], None]"
+"""Takes the ids of what there is to do."""
+
 
 class SqlAlchemyTransactions:
-    """Opens units of work on connections of an engine (port `Transactions`)."""
+    """Opens units of work on connections of an engine (port `Transactions`).
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        engine: See `open_engine`.
+        queue: Is hinted after commits at what there is to do; None where workers find it by themselves.
+    """
+
+    def __init__(self, engine: AsyncEngine, queue: Queue | None = None) -> None:
         self._connections: Connections = PooledConnections(engine)
+        self._hint: Hint = _no_hint if queue is None else queue.hint
 
     @staticmethod
-    def joined(connection: AsyncConnection) -> JoinedTransactions:
+    def joined(connection: AsyncConnection, queue: Queue | None = None) -> JoinedTransactions:
         """Return units of work inside the transaction that the host has open on `connection`.
 
         The host commits or rolls back. A unit left without `commit` takes back its own part only.
         """
-        return JoinedTransactions(connection)
+        return JoinedTransactions(connection, queue)
 
-    def __call__(self) -> SqlAlchemyTransaction:
+    def __call__(self, once: Once | None = None) -> SqlAlchemyTransaction:
         """Return a unit to enter. It takes a connection when it first needs one."""
-        return SqlAlchemyTransaction(self._connections, "BEGIN", "COMMIT", "ROLLBACK")
+        return SqlAlchemyTransaction(
+            _Unit(self._connections, "BEGIN", "COMMIT", "ROLLBACK"), once, self._hint
+        )
 
 
 class JoinedTransactions:
     """Opens units of work inside a host's transaction (port `Transactions`), each a savepoint."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, queue: Queue | None = None) -> None:
         self._connections: Connections = JoinedConnections(connection)
+        self._queue = queue
+        self._hints: list[UUID] = []
 
-    def __call__(self) -> SqlAlchemyTransaction:
+    def __call__(self, once: Once | None = None) -> SqlAlchemyTransaction:
         """Return a unit to enter."""
-        return SqlAlchemyTransaction(
+        unit = _Unit(
             self._connections,
             "SAVEPOINT taskflow",
             "RELEASE SAVEPOINT taskflow",
             "ROLLBACK TO SAVEPOINT taskflow",
             "RELEASE SAVEPOINT taskflow",
         )
+        return SqlAlchemyTransaction(unit, once, self._hints.extend)
+
+    async def after_commit(self) -> None:
+        """Hint the queue at what there is to do, once the host has committed.
+
+        Without this a scheduler finds it, some seconds later.
+        """
+        if self._queue is not None and self._hints:
+            self._queue.hint(self._hints)
+        self._hints = []
+
+
+def _no_hint(ids: Sequence[UUID]) -> None:
+    """Leave it to workers to find what is due."""
 
 
 class _Unit:
@@ -125,18 +158,37 @@ class _Unit:
         await self._lease.__aexit__(kind, error, trace)
 
 
+class _Checked(NamedTuple):
+    """A statement that must touch so many rows, or the unit is refused."""
+
+    statement: Statement
+    touched: int | None = None
+    refusal: type[TaskFlowError] = TaskFlowError
+
+
 class SqlAlchemyTransaction:
     """One unit of work (port `Transaction`)."""
 
-    def __init__(self, connections: Connections, begin: str, commit: str, *rollback: str) -> None:
-        self._unit = _Unit(connections, begin, commit, *rollback)
-        self.tasks = SqlAlchemyTasks(self._unit)
-        self.users = SqlAlchemyUsers(self._unit)
-        self.sessions = SqlAlchemySessions(self._unit)
+    def __init__(self, unit: _Unit, once: Once | None, hint: Hint) -> None:
+        self._unit = unit
+        self._key = Key(unit, once)
+        self._hint = hint
+        self.tasks = SqlAlchemyTasks(unit)
+        self.users = SqlAlchemyUsers(unit)
+        self.sessions = SqlAlchemySessions(unit)
         self.events = SqlAlchemyEvents()
+        self.ledger = SqlAlchemyLedger(unit)
+        self.scans = SqlAlchemyScans(unit)
+        self.upkeep = SqlAlchemyUpkeep(unit)
+        self.samples = SqlAlchemySamples()
 
     async def __aenter__(self) -> SqlAlchemyTransaction:
-        """Enter; nothing is sent before the first question."""
+        """Enter; but for a request that is to be done once, nothing is sent before the first question."""
+        try:
+            await self._key.take()
+        except BaseException as error:
+            await self._unit.leave(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(
@@ -145,26 +197,49 @@ class SqlAlchemyTransaction:
         """Take everything back unless it was committed, and give the connection back."""
         await self._unit.leave(kind, error, trace)
 
-    async def commit(self) -> None:
-        """Write what was added and saved, and end: accounts first, as everywhere."""
-        unit = self._unit
-        # Whether these wrote what they should is known only after their trip.
-        doubtful = [*self.users.written(), *self.sessions.opened(), *self.tasks.added()]
-        certain = [*self.sessions.written(), *self.events.written(), *self.tasks.saved()]
-        if len(doubtful) + len(certain) == 1 and not unit.begun and unit.autocommits:
-            self._require_written(await unit.alone([*doubtful, *certain]))
-            return
-        if self.sessions.opens or self.tasks.adds:
-            # So COMMIT cannot travel along.
-            self._require_written(await unit.inside(doubtful))
-            doubtful = []
-        if doubtful or certain or unit.begun:
-            await unit.end([*doubtful, *certain])
+    def replay(self) -> None:
+        """Raise `Replayed` where this request was answered before."""
+        self._key.replay()
 
-    def _require_written(self, answers: Sequence[Answer]) -> None:
-        if self.tasks.adds and answers[-1].touched != self.tasks.adds:
-            raise UnknownOwner
-        before = 1 if self.tasks.adds else 0
-        opened = answers[len(answers) - before - self.sessions.opens : len(answers) - before]
-        if any(answer.touched != 1 for answer in opened):
-            raise InvalidCredentials
+    async def commit(self, result: object = None) -> None:
+        """Write what was added and saved, and end: accounts first, as everywhere."""
+        self._key.replay()
+        await self._write(self._key.kept(result))
+        if self.ledger.hints:
+            self._hint(self.ledger.hints)
+
+    async def _write(self, kept: Sequence[Statement]) -> None:
+        unit, checked, jobs = self._unit, self._checked(), self.ledger.added()
+        certain = [
+            *self.sessions.written(), *self.events.written(), *self.tasks.saved(), *self.samples.written(),
+            *([] if self.tasks.adds else jobs), *self.ledger.written(), *self.scans.written(), *kept,
+        ]  # fmt: skip
+        if len(checked) + len(certain) == 1 and not unit.begun and unit.autocommits:
+            answers = await unit.alone([*(check.statement for check in checked), *certain])
+            _require_touched(checked, answers)
+            return
+        if any(check.touched is not None for check in checked):
+            # So COMMIT cannot travel along.
+            _require_touched(checked, await unit.inside([check.statement for check in checked]))
+            checked = []
+        if checked or certain or unit.begun:
+            await unit.end([*(check.statement for check in checked), *certain])
+
+    def _checked(self) -> list[_Checked]:
+        """Return what comes first: whether most of it wrote what it should is known only after its trip."""
+        return [
+            *(_Checked(held, 1, LeaseLost) for held in self.ledger.held()),
+            *(_Checked(written) for written in self.users.written()),
+            *(_Checked(opened, 1, InvalidCredentials) for opened in self.sessions.opened()),
+            *(
+                _Checked(added, self.tasks.adds, UnknownOwner)
+                for added in self.tasks.added(self.ledger.added())
+            ),
+        ]
+
+
+def _require_touched(checked: Sequence[_Checked], answers: Sequence[Answer]) -> None:
+    # A lone statement that is not checked has an answer too.
+    for check, answer in zip(checked, answers, strict=False):
+        if check.touched is not None and answer.touched != check.touched:
+            raise check.refusal()

@@ -9,8 +9,6 @@ from taskflow_sqlalchemy.statements import (
     ADD_USER,
     LOCK_USER,
     LOCK_USER_AND_ADMINS,
-    PURGE_TASKS,
-    PURGE_USERS,
     SAVE_USER,
 )
 
@@ -48,11 +46,6 @@ class SqlAlchemyUsers:
         """Keep a loaded user for `commit`."""
         self._written.append((SAVE_USER, _row(user)))
 
-    async def purge(self, *, limit: int) -> int:
-        """Remove tasks of accounts marked as deleted, then accounts that have none."""
-        tasks = await self._unit.run((PURGE_TASKS, {"limit": limit}))
-        return tasks + await self._unit.run((PURGE_USERS, {"limit": limit}))
-
     def written(self) -> list[Statement]:
         """Return the statements that write what was added and saved."""
         return self._written
@@ -60,11 +53,11 @@ class SqlAlchemyUsers:
 
 def _user(row: tuple[Any, ...]) -> User:
     (id, email, name, password_hash, role, active,
-     created_at, updated_at, version, deleted_at, password_version) = row  # fmt: skip
+     created_at, updated_at, version, deleted_at, password_version, notifications) = row  # fmt: skip
     return User(
         id=id, email=email, name=name, password_hash=password_hash, role=Role(role), active=active,
         created_at=created_at, updated_at=updated_at, version=version, deleted_at=deleted_at,
-        password_version=password_version,
+        password_version=password_version, notifications=notifications,
     )  # fmt: skip
 
 
@@ -73,5 +66,5 @@ def _row(user: User) -> dict[str, Any]:
         "id": user.id, "email": user.email, "name": user.name, "password_hash": user.password_hash,
         "role": str(user.role), "active": user.active, "created_at": user.created_at,
         "updated_at": user.updated_at, "version": user.version, "deleted_at": user.deleted_at,
-        "password_version": user.password_version,
+        "password_version": user.password_version, "notifications": user.notifications,
     }  # fmt: skip

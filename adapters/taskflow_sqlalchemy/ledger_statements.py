@@ -1,0 +1,212 @@
+"""Every statement on background work, scans, idempotency keys, and what is removed for good."""
+
+from __future__ import annotations
+
+from typing import Final
+
+JOB_COLUMNS: Final = (
+    "id, kind, subject, payload, state, tries, max_tries, fence, run_at, lease_until, error, "
+    "created_at, finished_at, request_id"
+)
+
+ADD_JOBS: Final = """
+INSERT INTO ledger (id, kind, subject, payload, state, tries, max_tries, fence, run_at, created_at,
+                    request_id)
+SELECT j.id, j.kind, j.subject, j.payload, 'pending', 0, j.max_tries, 0, now() + j.delay, j.created_at,
+       j.request_id
+FROM json_to_recordset(%(jobs)s::json) AS j(
+  id uuid, kind text, subject uuid, payload jsonb, max_tries int, delay interval, created_at timestamptz,
+  request_id text)
+"""
+
+CLAIM: Final = f"""
+WITH hinted AS (
+  SELECT id FROM ledger
+  WHERE id = %(hint)s::uuid AND state = 'pending' AND run_at <= now() AND kind = ANY(%(kinds)s::text[])
+  FOR NO KEY UPDATE SKIP LOCKED
+), oldest AS (
+  SELECT id FROM ledger
+  WHERE NOT EXISTS (SELECT FROM hinted) AND state = 'pending' AND run_at <= now()
+    AND kind = ANY(%(kinds)s::text[])
+  ORDER BY run_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+), chosen AS MATERIALIZED (SELECT id FROM hinted UNION ALL SELECT id FROM oldest)
+UPDATE ledger SET state = 'running', tries = tries + 1, fence = fence + 1,
+  lease_until = clock_timestamp() + %(lease)s::interval
+WHERE id = (SELECT id FROM chosen)
+RETURNING {JOB_COLUMNS}
+"""  # noqa: S608 put together from constants
+"""`LedgerEntry.claim`, in one statement: workers do little else."""
+
+_HELD: Final = """
+WHERE id = %(id)s AND fence = %(fence)s AND state = 'running' AND lease_until > clock_timestamp()
+"""
+"""Touches a row as long as the claim holds; a statement that waited for the row's lock looks again."""
+
+FINISH: Final = f"""
+UPDATE ledger SET state = 'done', lease_until = NULL, error = NULL, finished_at = clock_timestamp() {_HELD}
+"""  # noqa: S608 put together from constants
+
+RENEW: Final = f"UPDATE ledger SET lease_until = clock_timestamp() + %(lease)s::interval {_HELD}"  # noqa: S608
+
+SAVE_JOBS: Final = """
+UPDATE ledger SET state = j.state, tries = j.tries, run_at = j.run_at, lease_until = j.lease_until,
+  error = j.error, finished_at = j.finished_at
+FROM json_to_recordset(%(jobs)s::json) AS j(
+  id uuid, state text, tries int, run_at timestamptz, lease_until timestamptz, error text,
+  finished_at timestamptz)
+WHERE ledger.id = j.id
+"""
+"""For rows that this unit of work holds locked."""
+
+REMOVE_JOBS: Final = "DELETE FROM ledger WHERE id = ANY(%(ids)s::uuid[])"
+
+LOCK_JOB: Final = f"SELECT {JOB_COLUMNS} FROM ledger WHERE id = %(id)s FOR NO KEY UPDATE"  # noqa: S608
+
+LOCK_EXPIRED: Final = f"""
+SELECT {JOB_COLUMNS} FROM ledger WHERE state = 'running' AND lease_until < now()
+ORDER BY lease_until LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+"""  # noqa: S608 put together from constants
+
+LOCK_DEAD: Final = f"""
+SELECT {JOB_COLUMNS} FROM ledger WHERE state = 'dead' AND kind = %(kind)s
+ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+"""  # noqa: S608 put together from constants
+
+DUE_JOBS: Final = """
+SELECT id FROM ledger WHERE state = 'pending' AND run_at <= now() ORDER BY run_at, id LIMIT %(limit)s
+"""
+
+UNFINISHED_KINDS: Final = """
+SELECT kind FROM unnest(%(kinds)s::text[]) AS kind
+WHERE EXISTS (SELECT FROM ledger WHERE ledger.kind = kind.kind AND state = 'pending')
+   OR EXISTS (SELECT FROM ledger WHERE ledger.kind = kind.kind AND state = 'running')
+"""
+
+COUNT_JOBS: Final = """
+SELECT kind, sum(due)::bigint, sum(scheduled)::bigint, sum(running)::bigint, sum(dead)::bigint, min(oldest)
+FROM (
+  SELECT kind, count(*) FILTER (WHERE run_at <= now()) AS due, count(*) FILTER (WHERE run_at > now())
+    AS scheduled, 0 AS running, 0 AS dead, min(run_at) FILTER (WHERE run_at <= now()) AS oldest
+  FROM ledger WHERE state = 'pending' GROUP BY kind
+  UNION ALL
+  SELECT kind, 0, 0, count(*), 0, NULL FROM ledger WHERE state = 'running' GROUP BY kind
+  UNION ALL
+  SELECT kind, 0, 0, 0, count(*), NULL FROM ledger WHERE state = 'dead' GROUP BY kind
+) AS counted GROUP BY kind ORDER BY kind
+"""
+"""By state, so that each part has its index and what is done is not looked at."""
+
+REFUND: Final = "INSERT INTO sample_refunds (job_id, at) VALUES (%(job_id)s, clock_timestamp())"
+COUNT_REFUNDS: Final = "SELECT count(*) FROM sample_refunds WHERE job_id = %(job_id)s"
+
+TAKE_SCAN: Final = "SELECT name FROM scans WHERE name = %(name)s AND due_at <= now() FOR UPDATE SKIP LOCKED"
+PUT_OFF_SCAN: Final = (
+    "UPDATE scans SET due_at = clock_timestamp() + %(delay)s::interval WHERE name = %(name)s"
+)
+
+TELL_OVERDUE: Final = """
+WITH due AS MATERIALIZED (
+  SELECT id, due_date FROM tasks
+  WHERE deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS')
+    AND notified_due_date IS DISTINCT FROM due_date AND due_date < now()
+  ORDER BY due_date, id LIMIT cardinality(%(ids)s::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
+), numbered AS (
+  SELECT id, due_date, row_number() OVER (ORDER BY due_date, id) AS number FROM due
+), marked AS (
+  UPDATE tasks SET notified_due_date = due.due_date FROM due WHERE tasks.id = due.id
+)
+INSERT INTO ledger (id, kind, subject, payload, state, tries, max_tries, fence, run_at, created_at)
+SELECT given.id, 'task.overdue', numbered.id, jsonb_build_object('due_date',
+         to_char(due_date AT TIME ZONE 'UTC', CASE WHEN date_trunc('second', due_date) = due_date
+           THEN 'YYYY-MM-DD"T"HH24:MI:SS"Z"' ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' END)),
+       'pending', 0, %(max_tries)s::int, 0, now(), now()
+FROM numbered JOIN unnest(%(ids)s::uuid[]) WITH ORDINALITY AS given(id, number) USING (number)
+RETURNING id
+"""
+"""Waits for nobody: a task that somebody changes just now is the next round's."""
+
+REARM: Final = """
+UPDATE tasks SET notified_due_date = NULL WHERE id = %(id)s AND notified_due_date = %(due_date)s::timestamptz
+"""
+
+WAIT_FOR_KEY: Final = (
+    "SET LOCAL lock_timeout = '{milliseconds}ms'",
+    "SET LOCAL statement_timeout = '{longer}ms'",
+)
+WAIT_NO_LONGER: Final = ("SET LOCAL lock_timeout TO DEFAULT", "SET LOCAL statement_timeout TO DEFAULT")
+
+TAKE_KEY: Final = """
+INSERT INTO idempotency_keys AS k (user_id, key, fingerprint, kept_at)
+VALUES (%(owner)s, %(key)s, %(fingerprint)s::bytea, clock_timestamp())
+ON CONFLICT (user_id, key) DO UPDATE
+SET fingerprint = excluded.fingerprint, answer = NULL, kept_at = excluded.kept_at
+WHERE k.kept_at < clock_timestamp() - %(kept)s::interval
+RETURNING true
+"""
+"""Waits for whoever has the key; a row comes back where it is this unit's now."""
+
+READ_KEY: Final = """
+SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = %(owner)s AND key = %(key)s
+"""
+"""In a statement of its own: the one that waited sees what was before it waited."""
+
+KEEP_ANSWER: Final = """
+UPDATE idempotency_keys SET answer = %(answer)s::bytea, kept_at = clock_timestamp()
+WHERE user_id = %(owner)s AND key = %(key)s
+"""
+
+_OLDEST_SESSION: Final = (
+    "(lpad(to_hex((extract(epoch FROM now() - %(kept)s::interval) * 1000)::bigint), 12, '0') "
+    "|| repeat('0', 20))::uuid"
+)
+"""The least UUIDv7 of that time, so that the primary key bounds what is looked at."""
+
+REMOVE_SESSIONS: Final = f"""
+WITH gone AS (
+  SELECT id FROM sessions WHERE id < {_OLDEST_SESSION} AND created_at < now() - %(kept)s::interval
+  ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM sessions USING gone WHERE sessions.id = gone.id
+"""  # noqa: S608 put together from constants
+
+REMOVE_KEYS: Final = """
+WITH gone AS (
+  SELECT user_id, key FROM idempotency_keys WHERE kept_at < now() - %(kept)s::interval
+  ORDER BY kept_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM idempotency_keys AS k USING gone WHERE k.user_id = gone.user_id AND k.key = gone.key
+"""
+
+REMOVE_DONE: Final = """
+WITH gone AS (
+  SELECT id FROM ledger WHERE state = 'done' AND finished_at < now() - %(kept)s::interval
+  ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM ledger USING gone WHERE ledger.id = gone.id
+"""
+
+REMOVE_DELETED: Final = """
+WITH old AS MATERIALIZED (
+  SELECT id, user_id FROM tasks WHERE deleted_at IS NOT NULL AND deleted_at < now() - %(kept)s::interval
+  ORDER BY deleted_at LIMIT %(limit)s
+), owners AS MATERIALIZED (
+  SELECT id FROM users WHERE id IN (SELECT user_id FROM old) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+), gone AS MATERIALIZED (
+  SELECT id, user_id FROM tasks
+  WHERE id IN (SELECT id FROM old) AND user_id IN (SELECT id FROM owners)
+    AND deleted_at IS NOT NULL AND deleted_at < now() - %(kept)s::interval
+  FOR UPDATE SKIP LOCKED
+), moved AS (
+  UPDATE users SET data_version = data_version + 1 WHERE id IN (SELECT user_id FROM gone)
+)
+DELETE FROM tasks WHERE id IN (SELECT id FROM gone)
+"""
+"""It is a change of the owners' tasks: their lists of deleted ones show less. Owners first, as everywhere."""
+
+REMOVE_ATTEMPTS: Final = """
+WITH gone AS (
+  SELECT subject FROM login_attempts WHERE tried_at < now() - %(kept)s::interval
+  ORDER BY tried_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM login_attempts AS a USING gone WHERE a.subject = gone.subject
+"""

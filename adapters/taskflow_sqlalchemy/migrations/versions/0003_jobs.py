@@ -1,0 +1,152 @@
+"""The ledger of background work, scans, idempotency keys; which overdue tasks were told of; opting out.
+
+Revision: 0003, after 0002
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import context, op
+from sqlalchemy.dialects import postgresql
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_time = sa.DateTime(timezone=True)
+_STEP = 5_000
+
+
+def upgrade() -> None:
+    """Make the new tables; columns without or with a constant default are added without a rewrite."""
+    op.add_column(
+        "users", sa.Column("notifications", sa.Boolean, nullable=False, server_default=sa.text("true"))
+    )
+    op.add_column("tasks", sa.Column("notified_due_date", _time))
+    _ledger()
+    _scans()
+    _keys()
+    with op.get_context().autocommit_block():
+        _mark_overdue()
+        _index_busy_tables()
+
+
+def _ledger() -> None:
+    op.create_table(
+        "ledger",
+        sa.Column("id", sa.Uuid, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("subject", sa.Uuid),
+        sa.Column("payload", postgresql.JSONB, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("tries", sa.Integer, nullable=False),
+        sa.Column("max_tries", sa.Integer, nullable=False),
+        sa.Column("fence", sa.BigInteger, nullable=False),
+        sa.Column("run_at", _time, nullable=False),
+        sa.Column("lease_until", _time),
+        sa.Column("error", sa.Text),
+        sa.Column("created_at", _time, nullable=False),
+        sa.Column("finished_at", _time),
+        sa.Column("request_id", sa.Text),
+        sa.PrimaryKeyConstraint("id", name="ledger_pkey"),
+        sa.CheckConstraint("state IN ('pending', 'running', 'done', 'dead')", name="ledger_state_check"),
+        sa.CheckConstraint("tries BETWEEN 0 AND max_tries", name="ledger_tries_check"),
+        sa.CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="ledger_lease_check"),
+        sa.CheckConstraint(
+            "(state IN ('done', 'dead')) = (finished_at IS NOT NULL)", name="ledger_finished_check"
+        ),
+        postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.05"},
+    )
+    for name, columns, state in (
+        ("ledger_due_idx", ["run_at", "id"], "pending"),
+        ("ledger_lease_idx", ["lease_until"], "running"),
+        ("ledger_dead_idx", ["kind", "id"], "dead"),
+        ("ledger_done_idx", ["finished_at"], "done"),
+    ):
+        op.create_index(name, "ledger", columns, postgresql_where=sa.text(f"state = '{state}'"))
+    op.create_table(
+        "sample_refunds",
+        sa.Column("job_id", sa.Uuid, nullable=False),
+        sa.Column("at", _time, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["ledger.id"], name="sample_refunds_job_id_fkey", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("sample_refunds_job_idx", "sample_refunds", ["job_id"])
+
+
+def _scans() -> None:
+    op.create_table(
+        "scans",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("due_at", _time, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="scans_pkey"),
+    )
+    for name in ("reconcile", "overdue", "clean_up"):
+        op.execute(f"INSERT INTO scans (name, due_at) VALUES ('{name}', now())")  # noqa: S608 constants
+
+
+def _keys() -> None:
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("user_id", sa.Uuid, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+        sa.Column("answer", sa.LargeBinary),
+        sa.Column("kept_at", _time, nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "key", name="idempotency_keys_pkey"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name="idempotency_keys_user_id_fkey", ondelete="CASCADE"
+        ),
+        sa.CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="idempotency_keys_key_check"),
+    )
+    op.create_index("idempotency_keys_kept_idx", "idempotency_keys", ["kept_at"])
+
+
+def _mark_overdue() -> None:
+    """Count what is overdue already as told of: nobody wants a mail for each task of the last years."""
+    overdue = (
+        "deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS') AND due_date < now() "
+        "AND notified_due_date IS NULL"
+    )
+    if context.is_offline_mode():
+        op.execute(f"UPDATE tasks SET notified_due_date = due_date WHERE {overdue}")  # noqa: S608 a constant
+        return
+    step = sa.text(
+        "WITH some AS (SELECT id, due_date FROM tasks "  # noqa: S608 constants
+        f"WHERE {overdue} ORDER BY due_date, id LIMIT {_STEP} FOR NO KEY UPDATE) "
+        "UPDATE tasks SET notified_due_date = some.due_date FROM some WHERE tasks.id = some.id"
+    )
+    while op.get_bind().execute(step).rowcount:
+        pass
+
+
+def _index_busy_tables() -> None:
+    """Build the indexes of tables that are in use while these are built."""
+    op.create_index(
+        "tasks_overdue_idx",
+        "tasks",
+        ["due_date", "id"],
+        postgresql_where=sa.text(
+            "deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS') "
+            "AND notified_due_date IS DISTINCT FROM due_date"
+        ),
+        postgresql_concurrently=True,
+        if_not_exists=True,
+    )
+    op.create_index(
+        "tasks_removal_idx",
+        "tasks",
+        ["deleted_at"],
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        postgresql_concurrently=True,
+        if_not_exists=True,
+    )
+    op.create_index(
+        "login_attempts_tried_idx",
+        "login_attempts",
+        ["tried_at"],
+        postgresql_concurrently=True,
+        if_not_exists=True,
+    )

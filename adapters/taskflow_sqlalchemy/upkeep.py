@@ -1,0 +1,50 @@
+"""What is removed for good, in steps that wait for nobody."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskflow_core.idempotency import KEPT_FOR
+from taskflow_core.ledger import JobKind
+from taskflow_core.tasks import RESTORE_WITHIN
+from taskflow_core.throttle import FORGOTTEN_AFTER
+from taskflow_sqlalchemy.ledger_statements import (
+    REMOVE_ATTEMPTS,
+    REMOVE_DELETED,
+    REMOVE_DONE,
+    REMOVE_KEYS,
+    REMOVE_SESSIONS,
+)
+from taskflow_sqlalchemy.statements import PURGE_TASKS, PURGE_USERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskflow_sqlalchemy.task_repository import Unit
+
+_REMOVALS: Final[Mapping[JobKind, tuple[str, timedelta]]] = {
+    JobKind.CLEAN_SESSIONS: (REMOVE_SESSIONS, timedelta(days=180)),
+    JobKind.CLEAN_KEYS: (REMOVE_KEYS, KEPT_FOR),
+    JobKind.CLEAN_LEDGER: (REMOVE_DONE, timedelta(days=7)),
+    JobKind.CLEAN_TASKS: (REMOVE_DELETED, RESTORE_WITHIN + timedelta(days=1)),
+    JobKind.CLEAN_ATTEMPTS: (REMOVE_ATTEMPTS, FORGOTTEN_AFTER),
+}
+"""The statement, and how old something must be."""
+
+
+class SqlAlchemyUpkeep:
+    """Removes (port `Upkeep`)."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def remove(self, what: JobKind, *, limit: int) -> int:
+        """Remove up to `limit` rows of what a clean-up job is for."""
+        if what is JobKind.CLEAN_USERS:
+            tasks = await self._unit.run((PURGE_TASKS, {"limit": limit}))
+            return tasks + await self._unit.run((PURGE_USERS, {"limit": limit}))
+        if what not in _REMOVALS:
+            raise ValueError(f"{what} cleans nothing up")
+        sql, kept = _REMOVALS[what]
+        return await self._unit.run((sql, {"kept": kept, "limit": limit}))
