@@ -17,12 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core.errors import JobNotDead, LeaseLost
+from taskflow_core.fields import check_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -40,6 +41,8 @@ TIME_LIMIT: Final = timedelta(seconds=10)
 LEASE: Final = timedelta(seconds=20)
 """For how long a claim is its worker's. Longer than a try may take, so that only one that died, hangs or was
 paused loses it; short, since so long nobody else does the work."""
+KIND_MAX: Final = 100
+"""Characters of a kind."""
 ERROR_MAX: Final = 500
 """Characters of an error that are kept."""
 
@@ -85,6 +88,19 @@ def back_off(tries: int, chance: float) -> timedelta:
         raise ValueError("there must be a try, and a chance from 0 up to 1")
     doubled: int = 2 ** min(tries - 1, 32)
     return min(BACK_OFF_BASE * doubled, BACK_OFF_CAP) * chance
+
+
+def check_kind(value: str | None) -> str | None:
+    """Return the kind that is asked for as it is, 1 to 100 characters; None for any.
+
+    Raises:
+        ValueError: It is empty or too long, or no text that can be stored.
+    """
+    return None if value is None else check_text(value, least=1, most=KIND_MAX)
+
+
+FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {"kind": check_kind}
+"""The rule of each field of a question that has one beyond its type; it raises ValueError with a sentence."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskflow_core.errors import NotFound
 from taskflow_core.fields import check_fields
-from taskflow_core.ledger import JobQuery, JobStats, JobView
+from taskflow_core.ledger import FIELD_RULES, JobQuery, JobStats, JobView
 from taskflow_core.permissions import Actor, Permission
 from taskflow_core.queries import check_limit
 
@@ -57,10 +57,10 @@ class ListJobs:
 
         Raises:
             Forbidden: Without the permission to see jobs.
-            InvalidInput: The limit is none.
+            InvalidInput: The limit or the kind is none.
         """
         actor.require(Permission.SEE_JOBS)
-        check_fields({"limit": check_limit}, {"limit": query.limit})
+        check_fields({"limit": check_limit, **FIELD_RULES}, {"limit": query.limit, "kind": query.kind})
         return await self.reads.jobs(query, self.clock())
 
 
@@ -131,8 +131,10 @@ class RetryJobs:
 
         Raises:
             Forbidden: Without the permission to steer jobs.
+            InvalidInput: The kind is none.
         """
         actor.require(Permission.STEER_JOBS)
+        check_fields(FIELD_RULES, {"kind": kind})
         async with self.transactions(actor.once) as transaction:
             transaction.replay()
             jobs, now = await transaction.ledger.load_dead(kind, limit=RETRY_STEP)
