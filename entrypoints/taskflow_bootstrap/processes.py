@@ -1,12 +1,13 @@
 """Several processes of the same work, forked from one that does nothing but watch them.
 
-What dies is started again. SIGTERM or Ctrl-C asks all to end, and whoever is not done by the deadline
-is killed. A process that loses its watcher, by `kill -9` too, ends by itself: it holds the other end of
-a pipe.
+What dies is started again, and so is what hangs, where its work tells that it does not. SIGTERM or Ctrl-C
+asks all to end, and whoever is not done by the deadline is killed. A process that loses its watcher, by
+`kill -9` too, ends by itself: it holds the other end of a pipe.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
 import signal
@@ -16,13 +17,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
-Work: TypeAlias = Callable[[int, Callable[[], None]], int]
-"""Gets a descriptor that becomes readable when the watcher is gone, and what to call once ready; returns
-the exit code."""
-
 RESTART_SECONDS: Final = 1.0
 """At least so long after the start of one that died comes the next."""
 _STOP: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+_INDEX_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What a process knows of its watcher.
+
+    Attributes:
+        lifeline: A descriptor that becomes readable when the watcher is gone.
+        ready: To be called once it is ready.
+        beat: To be called more often than every `Processes.hang_seconds`, from the first call on.
+    """
+
+    lifeline: int
+    ready: Callable[[], None]
+    beat: Callable[[], None]
+
+
+Work: TypeAlias = Callable[[Child], int]
+"""What a process does; returns its exit code."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """One of the processes, whichever it is at present."""
+
+    index: int
+    due: float | None = 0.0
+    pid: int | None = None
+    started: float = 0.0
+    was_ready: bool = False
+    was_killed: bool = False
 
 
 @dataclass(slots=True)
@@ -31,9 +60,12 @@ class Processes:
 
     Attributes:
         work: What each does.
+        count: How many; one is watched too.
         drain: Seconds that all together have to end.
         on_ready: Called once all are ready for the first time.
-        tell: Takes a sentence about one that died.
+        tell: Takes a sentence about one that died or hangs.
+        hang_seconds: One that has beaten once, and then not for so long, is killed and started again;
+            None watches nobody's beats.
     """
 
     work: Work
@@ -41,98 +73,140 @@ class Processes:
     drain: float
     on_ready: Callable[[], None]
     tell: Callable[[str], None]
-    _started: dict[int, float] = field(default_factory=dict)
-    _due: list[float] = field(default_factory=list)
+    hang_seconds: float | None = None
+    _places: list[_Place] = field(default_factory=list)
     _was_ready: bool = False
     _kill_at: float | None = None
+    _beats: memoryview[float] = field(init=False)
+    _looked: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        # Shared with the processes: when each beat last, by a clock that is the machine's; 0 for not yet.
+        self._beats = memoryview(mmap.mmap(-1, 8 * max(self.count, 1))).cast("d")
 
     def run(self) -> int:
         """Return the exit code once all have ended: 0 where that was asked for."""
         lifeline, held = os.pipe()
         ready, tells_ready = os.pipe()
         wake = _wake_on(*_STOP, signal.SIGCHLD)
-        self._due = [0.0] * self.count
+        self._places = [_Place(index) for index in range(self.count)]
         failed = False
-        while self._started or self._due:
+        while any(place.pid is not None or place.due is not None for place in self._places):
             self._start_due(lifeline, held, tells_ready, wake)
             select.select([wake, ready], [], [], self._patience())
             self._stop_when(bool(_drained(wake) & _STOP))
             self._hear_ready(ready)
             failed = self._reap() or failed
             self._stop_when(failed)
+            self._kill_hanging()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._signal(signal.SIGKILL)
         return 1 if failed else 0
 
     def _start_due(self, lifeline: int, held: int, tells_ready: int, wake: int) -> None:
         now = time.monotonic()
-        for at in [at for at in self._due if at <= now]:
-            self._due.remove(at)
+        for place in self._places:
+            if place.due is None or place.due > now:
+                continue
+            place.due, place.started, place.was_ready, place.was_killed = None, now, False, False
+            self._beats[place.index] = 0.0
             pid = os.fork()
             if pid == 0:
                 os.close(held)
                 os.close(wake)
-                _work(self.work, lifeline, tells_ready)
-            self._started[pid] = now
+                _work(self.work, self._child(place.index, lifeline, tells_ready))
+            place.pid = pid
+
+    def _child(self, index: int, lifeline: int, tells_ready: int) -> Child:
+        def beat() -> None:
+            self._beats[index] = time.monotonic()
+
+        def ready() -> None:
+            os.write(tells_ready, index.to_bytes(_INDEX_BYTES))
+
+        return Child(lifeline, ready, beat)
 
     def _hear_ready(self, ready: int) -> None:
-        if self._was_ready or not select.select([ready], [], [], 0)[0]:
+        if not select.select([ready], [], [], 0)[0]:
             return
-        # One byte each; nobody writes more until all are counted.
-        self._count_ready += len(os.read(ready, self.count))
-        if self._count_ready >= self.count:
+        # Whole indexes, since a write of so few bytes is never split.
+        heard = os.read(ready, _INDEX_BYTES * 1024)
+        for at in range(0, len(heard), _INDEX_BYTES):
+            self._places[int.from_bytes(heard[at : at + _INDEX_BYTES])].was_ready = True
+        if not self._was_ready and all(place.was_ready for place in self._places):
             self._was_ready = True
             self.on_ready()
 
-    _count_ready: int = 0
-
     def _reap(self) -> bool:
         """Note who ended; return whether that means that they cannot be started at all."""
-        for pid in list(self._started):
-            ended, status = os.waitpid(pid, os.WNOHANG)
+        failed = False
+        for place in self._places:
+            if place.pid is None:
+                continue
+            ended, status = os.waitpid(place.pid, os.WNOHANG)
             if not ended:
                 continue
-            started = self._started.pop(pid)
+            place.pid = None
             if self._kill_at is None:
-                if not self._was_ready:
-                    return True
-                self.tell(f"Process {pid} ended ({_why(status)}) and is started again.")
-                self._due.append(max(time.monotonic(), started + RESTART_SECONDS))
-        return False
+                if not (self._was_ready or place.was_ready):
+                    failed = True
+                    continue
+                self.tell(f"Process {ended} ended ({_why(status)}) and is started again.")
+                place.due = max(time.monotonic(), place.started + RESTART_SECONDS)
+        return failed
+
+    def _kill_hanging(self) -> None:
+        if self.hang_seconds is None or self._kill_at is not None:
+            return
+        now = time.monotonic()
+        overslept, self._looked = now - self._looked > self.hang_seconds / 2, now
+        for place in self._places:
+            beaten = self._beats[place.index]
+            if place.pid is None or place.was_killed or not beaten:
+                continue
+            if overslept:
+                # Whoever was stopped itself, with all of the machine perhaps, judges nobody.
+                self._beats[place.index] = now
+            elif now - beaten > self.hang_seconds:
+                self.tell(f"Process {place.pid} hangs and is killed.")
+                os.kill(place.pid, signal.SIGKILL)
+                place.was_killed = True
 
     def _stop_when(self, wanted: bool) -> None:
         if wanted and self._kill_at is None:
             self._kill_at = time.monotonic() + self.drain
-            self._due.clear()
+            for place in self._places:
+                place.due = None
             self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
-        for pid in self._started:
-            os.kill(pid, number)
+        for place in self._places:
+            if place.pid is not None:
+                os.kill(place.pid, number)
 
     def _patience(self) -> float | None:
-        moments = [*self._due, *([self._kill_at] if self._kill_at is not None else [])]
+        moments = [place.due for place in self._places if place.due is not None]
+        if self._kill_at is not None:
+            moments.append(self._kill_at)
+        elif self.hang_seconds is not None:
+            moments.append(time.monotonic() + self.hang_seconds / 8)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
 
-def _work(work: Work, lifeline: int, tells_ready: int) -> NoReturn:
+def _work(work: Work, child: Child) -> NoReturn:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Ctrl-C goes to the whole terminal; the watcher passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = 1
     try:
-        code = work(lifeline, lambda: _write_byte(tells_ready))
+        code = work(child)
     except BaseException as error:  # noqa: BLE001 - a forked child must not return into its parent's code
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _write_byte(descriptor: int) -> None:
-    os.write(descriptor, b"r")
 
 
 def _wake_on(*signals: signal.Signals) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,14 +16,14 @@ import uvloop
 from taskflow_bootstrap.application import create_application, http_options
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
-from taskflow_bootstrap.processes import Processes
+from taskflow_bootstrap.processes import Child, Processes
 from taskflow_bootstrap.settings import Settings
+from taskflow_bootstrap.stopping import stop_asked
 from taskflow_http.protocol import protocol_class
 
 DRAIN_SECONDS: Final = 10
 """How long requests in flight may take to end once a stop is asked for."""
 _KILL_AFTER_SECONDS: Final = DRAIN_SECONDS + 3
-_STOP: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def serve(
@@ -49,8 +48,9 @@ def serve(
     with reserve(settings.host, settings.port) as reserved:
         host, port = address_of(reserved)
 
-        def work(lifeline: int, ready: Callable[[], None]) -> int:
-            run(_serve_until_signal(settings, bind(host, port, shared=True), ready, lifeline))
+        def work(child: Child) -> int:
+            own = bind(host, port, shared=True)
+            run(_serve_until_signal(settings, own, child.ready, child.lifeline))
             return 0
 
         url = url_of(reserved)
@@ -66,20 +66,12 @@ def run(work: object) -> None:
 async def _serve_until_signal(
     settings: Settings, listening: socket.socket, on_ready: Callable[[], None], lifeline: int | None = None
 ) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _STOP:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, stop.set)
-    if lifeline is not None:
-        loop.add_reader(lifeline, stop.set)
     container = Container(settings=settings)
-    try:
-        await serve_api(container, listening, stop=stop, on_ready=on_ready, drain=DRAIN_SECONDS)
-    finally:
-        if lifeline is not None:
-            loop.remove_reader(lifeline)
-        await close(container)
+    with stop_asked(lifeline) as stop:
+        try:
+            await serve_api(container, listening, stop=stop, on_ready=on_ready, drain=DRAIN_SECONDS)
+        finally:
+            await close(container)
 
 
 async def serve_api(
