@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import taskflow_http
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.keys import cursor_keys
+from taskflow_bootstrap.logs import configure_logs
 from taskflow_bootstrap.settings import RateLimit, Settings
 from taskflow_core import Limit
 from taskflow_http.limits import Addresses, Limits
@@ -28,7 +28,7 @@ def create_application(container: Container) -> ASGIApp:
     """
     settings: Settings = container.settings()
     settings.require("database_url", "redis_url", "jwt_secret")
-    taskflow_http.configure_logging(_log_format(settings), settings.log_level)
+    configure_logs(settings)
     newest, *older = cursor_keys(settings)
     return taskflow_http.create_app(
         use_cases=container.use_cases(),
@@ -40,7 +40,7 @@ def create_application(container: Container) -> ASGIApp:
         older_cursor_keys=older,
         checks=container.checks(),
         options=http_options(settings),
-        on_startup=[partial(_load_common_passwords, container)],
+        on_startup=[partial(_load, container)],
         on_shutdown=[partial(close, container)],
     )
 
@@ -76,12 +76,7 @@ def _addresses(container: Container) -> Addresses:
     return Addresses(client=proxies.client_address, origin=origins.of, subject=origins.subject)
 
 
-async def _load_common_passwords(container: Container) -> None:
-    """Load them while nobody waits: the first who registers would, and all others with it."""
+async def _load(container: Container) -> None:
+    """Load while nobody waits what the first who needs it would wait for, and all others with it."""
     await asyncio.to_thread(container.common().load)
-
-
-def _log_format(settings: Settings) -> Literal["json", "console"]:
-    if settings.log_format == "auto":
-        return "console" if sys.stderr.isatty() else "json"
-    return settings.log_format
+    container.queue().open()

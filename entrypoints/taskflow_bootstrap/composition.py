@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,19 +14,21 @@ from taskflow_bootstrap.demo_accounts import DEMO_USERS
 from taskflow_bootstrap.keys import NoSecret, attempts_key, make_refresh_tokens, make_tokens
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import UseCases
-from taskflow_core.ports.persistence import LoginAttempts
+from taskflow_core.ports.persistence import LoginAttempts, Transactions
+from taskflow_core.ports.queue import Queue
 from taskflow_core.ports.security import AccessTokens, CommonPasswords, PasswordHasher, RefreshTokens
-from taskflow_core.ports.time import Clock, Ids
+from taskflow_core.ports.time import Chance, Clock, Ids
 from taskflow_security import BcryptPasswords, ZxcvbnPasswords
 from taskflow_sqlalchemy import (
     SqlAlchemyIdentities,
+    SqlAlchemyLedgerReads,
     SqlAlchemyLoginAttempts,
     SqlAlchemyReads,
     SqlAlchemySessionReads,
     SqlAlchemyTransactions,
 )
 from taskflow_sqlalchemy.errors import raise_translated
-from taskflow_system import SystemClock, Uuid7
+from taskflow_system import SystemChance, SystemClock, Uuid7
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,24 +60,42 @@ class Tools:
     refresh_tokens: RefreshTokens
     clock: Clock
     ids: Ids
+    chance: Chance
 
     @classmethod
     def of(cls, settings: Settings) -> Tools:
         """Return tools of these settings."""
         return cls(
             settings, make_passwords(settings), make_common_passwords(),
-            make_tokens(settings), make_refresh_tokens(settings), SystemClock(), Uuid7(),
+            make_tokens(settings), make_refresh_tokens(settings), SystemClock(), Uuid7(), SystemChance(),
         )  # fmt: skip
 
 
-def use_cases_on(connection: AsyncConnection, tools: Tools) -> UseCases:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedUseCases(UseCases):
+    """The use cases inside a transaction of a host's.
+
+    Jobs that are due are not done there, since a claim holds only once it is committed.
+
+    Attributes:
+        transactions: Units of work in it, for jobs of the host's own.
+        after_commit: To be awaited once the host has committed: it wakes workers. Where that never happens
+            the scheduler does it some seconds later.
+    """
+
+    transactions: Transactions
+    after_commit: Callable[[], Coroutine[Any, Any, None]]
+
+
+def use_cases_on(connection: AsyncConnection, tools: Tools, queue: Queue) -> JoinedUseCases:
     """Return the use cases inside the transaction that a host has open on `connection`.
 
     Nothing is tried again there: whether a transaction that lost a race goes on is for its owner to say.
     """
     reads = SqlAlchemyReads.joined(connection)
-    return UseCases.over(
-        transactions=SqlAlchemyTransactions.joined(connection),
+    transactions = SqlAlchemyTransactions.joined(connection, queue)
+    inside = UseCases.over(
+        transactions=transactions,
         task_reads=reads,
         user_reads=reads,
         session_reads=SqlAlchemySessionReads.joined(connection),
@@ -87,8 +107,25 @@ def use_cases_on(connection: AsyncConnection, tools: Tools) -> UseCases:
         refresh_tokens=tools.refresh_tokens,
         clock=tools.clock,
         ids=tools.ids,
+        claims=_NotInside(),
+        ledger_reads=SqlAlchemyLedgerReads.joined(connection),
+        queue=queue,
+        notifier=_NotInside(),
+        chance=tools.chance,
         refresh_grace=make_grace(tools.settings),
     )
+    taken = {field.name: getattr(inside, field.name) for field in fields(inside)}
+    return JoinedUseCases(**taken, transactions=transactions, after_commit=transactions.after_commit)
+
+
+class _NotInside:
+    """Stands for what jobs are done with, where none is."""
+
+    async def __call__(self, *_: object, **__: object) -> None:
+        raise RuntimeError("A job is claimed and done in transactions of its own, not in a host's.")
+
+    async def send(self, *_: object, **__: object) -> None:
+        await self()
 
 
 def make_attempts(source: AsyncEngine | AsyncConnection, settings: Settings) -> LoginAttempts:
@@ -102,7 +139,7 @@ def make_attempts(source: AsyncEngine | AsyncConnection, settings: Settings) -> 
 
 
 @asynccontextmanager
-async def one_transaction(engine: AsyncEngine, tools: Tools) -> AsyncIterator[UseCases]:
+async def one_transaction(engine: AsyncEngine, tools: Tools, queue: Queue) -> AsyncIterator[UseCases]:
     """Yield the use cases inside one transaction, committed at the end; what is raised takes all of it back.
 
     Raises:
@@ -112,7 +149,9 @@ async def one_transaction(engine: AsyncEngine, tools: Tools) -> AsyncIterator[Us
         async with engine.connect() as shared:
             connection = await shared.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
-                yield use_cases_on(connection, tools)
+                joined = use_cases_on(connection, tools, queue)
+                yield joined
     except Exception as error:
         raise_translated(error)
         raise
+    await joined.after_commit()

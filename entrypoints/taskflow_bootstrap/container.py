@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from dependency_injector import containers, providers
@@ -22,9 +23,13 @@ from taskflow_bootstrap.composition import (
 from taskflow_bootstrap.embedded import TaskFlow
 from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.keys import make_origins, make_refresh_tokens, make_tokens
+from taskflow_bootstrap.notifying import make_notifier
+from taskflow_bootstrap.queues import LateQueue
 from taskflow_bootstrap.retried import retried
 from taskflow_bootstrap.settings import Settings, variable
-from taskflow_core import UseCases
+from taskflow_core import Handler, UseCases
+from taskflow_core.ports.ledger import Claims, LedgerReads
+from taskflow_core.ports.notifier import Notifier
 from taskflow_core.ports.persistence import (
     Identities,
     LoginAttempts,
@@ -35,18 +40,20 @@ from taskflow_core.ports.persistence import (
 )
 from taskflow_core.ports.rate_limits import RateLimits
 from taskflow_core.ports.security import AccessTokens, PasswordHasher, RefreshTokens
-from taskflow_core.ports.time import Clock, Ids
+from taskflow_core.ports.time import Chance, Clock, Ids
 from taskflow_resilience import CircuitBreaker, FallbackRateLimits, ProcessRateLimits, State
 from taskflow_security import Origins, TrustedProxies, ZxcvbnPasswords
 from taskflow_sqlalchemy import (
+    SqlAlchemyClaims,
     SqlAlchemyIdentities,
+    SqlAlchemyLedgerReads,
     SqlAlchemyReads,
     SqlAlchemySessionReads,
     SqlAlchemyTransactions,
     open_engine,
     ping,
 )
-from taskflow_system import SystemClock, Uuid7
+from taskflow_system import SystemChance, SystemClock, Uuid7
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -85,6 +92,12 @@ def _checks(engine: AsyncEngine, redis: Redis) -> Checks:
     return {"postgresql": partial(ping, engine), "redis": partial(ping_redis, redis)}
 
 
+def _open_queue(clients: AsyncExitStack, settings: Settings) -> LateQueue:
+    queue = LateQueue(settings.redis_url)
+    clients.push_async_callback(queue.aclose)
+    return queue
+
+
 def _open_passwords(clients: AsyncExitStack, settings: Settings) -> PasswordHasher:
     passwords = make_passwords(settings)
     clients.callback(passwords.close)
@@ -114,12 +127,17 @@ def _proxies(settings: Settings) -> TrustedProxies:
 
 
 class Container(containers.DeclarativeContainer):
-    """One per process. Nothing connects before it is first used; `close` ends what did."""
+    """One per process. Nothing connects before it is first used; `close` ends what did.
+
+    `handlers` do kinds of jobs beside TaskFlow's own.
+    """
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    handlers: providers.Dependency[Mapping[str, Handler]] = providers.Dependency(default=MappingProxyType({}))
 
     clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
     ids: providers.Provider[Ids] = providers.Singleton(Uuid7)
+    chance: providers.Provider[Chance] = providers.Singleton(SystemChance)
     clients: providers.Provider[AsyncExitStack] = providers.Singleton(AsyncExitStack)
     passwords: providers.Provider[PasswordHasher] = providers.Singleton(_open_passwords, clients, settings)
     common: providers.Provider[ZxcvbnPasswords] = providers.Singleton(make_common_passwords)
@@ -129,17 +147,23 @@ class Container(containers.DeclarativeContainer):
     origins: providers.Provider[Origins] = providers.Singleton(make_origins, settings)
     proxies: providers.Provider[TrustedProxies] = providers.Singleton(_proxies, settings)
     tools: providers.Provider[Tools] = providers.Singleton(
-        Tools, settings, passwords, common, tokens, refresh_tokens, clock, ids
+        Tools, settings, passwords, common, tokens, refresh_tokens, clock, ids, chance
     )
+    queue: providers.Provider[LateQueue] = providers.Singleton(_open_queue, clients, settings)
+    notifier: providers.Provider[Notifier] = providers.Singleton(make_notifier, settings)
 
     engine: providers.Provider[AsyncEngine] = providers.Singleton(_open_engine, clients, settings)
-    transactions: providers.Provider[Transactions] = providers.Singleton(SqlAlchemyTransactions, engine)
+    transactions: providers.Provider[Transactions] = providers.Singleton(
+        SqlAlchemyTransactions, engine, queue
+    )
     task_reads: providers.Provider[TaskReads] = providers.Singleton(SqlAlchemyReads, engine)
     user_reads: providers.Provider[UserReads] = providers.Singleton(SqlAlchemyReads, engine)
 
     session_reads: providers.Provider[SessionReads] = providers.Singleton(SqlAlchemySessionReads, engine)
     identities: providers.Provider[Identities] = providers.Singleton(SqlAlchemyIdentities, engine)
     attempts: providers.Provider[LoginAttempts] = providers.Singleton(make_attempts, engine, settings)
+    claims: providers.Provider[Claims] = providers.Singleton(SqlAlchemyClaims, engine)
+    ledger_reads: providers.Provider[LedgerReads] = providers.Singleton(SqlAlchemyLedgerReads, engine)
 
     redis: providers.Provider[Redis] = providers.Singleton(_open_redis, clients, settings)
     limits: providers.Provider[RateLimits] = providers.Singleton(_make_limits, clients, redis)
@@ -159,14 +183,20 @@ class Container(containers.DeclarativeContainer):
         refresh_tokens=refresh_tokens,
         clock=clock,
         ids=ids,
+        claims=claims,
+        ledger_reads=ledger_reads,
+        queue=queue,
+        notifier=notifier,
+        chance=chance,
         refresh_grace=refresh_grace,
+        handlers=handlers,
     )
     use_cases: providers.Provider[UseCases] = providers.Singleton(retried, plain_use_cases)
 
 
 def taskflow_of(container: Container) -> TaskFlow:
     """Return what a container holds, as those who use it want it."""
-    together = partial(one_transaction, container.engine(), container.tools())
+    together = partial(one_transaction, container.engine(), container.tools(), container.queue())
     return TaskFlow(container.use_cases(), container.user_reads(), container.transactions(), together)
 
 

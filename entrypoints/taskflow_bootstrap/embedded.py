@@ -2,35 +2,45 @@
 
 Inside a transaction that the host opened, which commits or rolls back both together::
 
-    async with engine.begin() as connection:
-        await connection.execute(...)                       # the host's own write
-        await embed(connection).create_task(NewTask(title="Call back"), Actor.of(user_id, Role.USER))
+    async with open_queue(settings) as queue:                   # once, for as long as the host runs
+        ...
+        async with engine.begin() as connection:
+            await connection.execute(...)                       # the host's own write
+            taskflow = embed(connection, settings, queue)
+            await taskflow.create_task(NewTask(title="Call back"), Actor.of(user_id, Role.USER))
+        await taskflow.after_commit()                           # wakes a worker
 
 On connections of its own::
 
     async with open_taskflow(settings) as taskflow:
         await taskflow.use_cases.create_task(...)
+
+Jobs are done by `taskflow worker`, and `taskflow scheduler` sees to it. Kinds of the host's own are done by
+workers that have handlers for them: `taskflow_bootstrap.work.work(settings, handlers=...)`, or, one job at a
+time, `run_job` of `open_taskflow(settings, handlers)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from taskflow_bootstrap.composition import Tools, use_cases_on
+from taskflow_bootstrap.composition import JoinedUseCases, Tools, use_cases_on
+from taskflow_bootstrap.queues import LateQueue
 from taskflow_bootstrap.settings import Settings
-from taskflow_core import NotFound, Origin, Task, UseCases, UserView
+from taskflow_core import Handler, NotFound, Origin, Task, UseCases, UserView
 from taskflow_core.ports.persistence import Transactions, UserReads
+from taskflow_core.ports.queue import Queue
 from taskflow_core.users import check_email
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Settings", "TaskFlow", "embed", "open_taskflow"]
+__all__ = ["JoinedUseCases", "Settings", "TaskFlow", "embed", "open_queue", "open_taskflow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,9 @@ class TaskFlow:
         return found
 
 
-def embed(connection: AsyncConnection, settings: Settings | None = None) -> UseCases:
+def embed(
+    connection: AsyncConnection, settings: Settings | None = None, queue: Queue | None = None
+) -> JoinedUseCases:
     """Return the use cases inside the transaction that is open on `connection` (`postgresql+psycopg`).
 
     Each use case is a savepoint: one that fails takes back its own part only. What the host then
@@ -86,11 +98,12 @@ def embed(connection: AsyncConnection, settings: Settings | None = None) -> UseC
     Args:
         connection: Of the host, with a transaction begun.
         settings: For passwords and tokens; without a `jwt_secret`, registering and signing in are refused.
+        queue: What `after_commit` wakes workers by; without one the scheduler does, seconds later.
 
     A log-in that is refused counts as a failed one only where the host commits all the same: who lets
     strangers sign in does it on connections of TaskFlow's own.
     """
-    return use_cases_on(connection, _shared(settings or Settings()))
+    return use_cases_on(connection, _shared(settings or Settings()), queue or LateQueue(""))
 
 
 # What all calls of `embed` share: the threads that hash passwords, the clock, the ids.
@@ -98,8 +111,24 @@ _shared = lru_cache(maxsize=8)(Tools.of)
 
 
 @asynccontextmanager
-async def open_taskflow(settings: Settings) -> AsyncIterator[TaskFlow]:
+async def open_queue(settings: Settings) -> AsyncIterator[Queue]:
+    """Open the queue for `embed`, for this event loop; in the end what is on its way is sent."""
+    queue = LateQueue(settings.redis_url)
+    try:
+        yield queue
+    finally:
+        await queue.aclose()
+
+
+@asynccontextmanager
+async def open_taskflow(
+    settings: Settings, handlers: Mapping[str, Handler] | None = None
+) -> AsyncIterator[TaskFlow]:
     """Open connections when first needed, and close them in the end.
+
+    Args:
+        settings: With the database's address; without Redis' nobody is woken when there is a job.
+        handlers: For kinds of jobs beside TaskFlow's own, where jobs are done here.
 
     Raises:
         SettingsError: There is no database address.
@@ -107,7 +136,7 @@ async def open_taskflow(settings: Settings) -> AsyncIterator[TaskFlow]:
     # Not on import: who embeds on connections of its own has no use for a container.
     from taskflow_bootstrap.container import Container, close, taskflow_of  # noqa: PLC0415
 
-    container = Container(settings=settings)
+    container = Container(settings=settings, handlers=handlers or {})
     try:
         yield taskflow_of(container)
     finally:

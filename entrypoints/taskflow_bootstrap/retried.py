@@ -34,8 +34,12 @@ WRITES: Final = (
     "change_user",
     "delete_user",
     "purge_users",
+    "retry_job",
+    "retry_jobs",
+    "discard_job",
+    "add_sample",
 )
-"""The use cases that take locks or write."""
+"""The use cases that take locks or write, for somebody who waits. Scans and jobs come again by themselves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import click
 COMMANDS: Final = {
     "dev": ("taskflow_cli.dev:dev", "Run everything on this machine, databases too, with demo data."),
     "serve": ("taskflow_cli.serve:serve", "Serve the API."),
+    "worker": ("taskflow_cli.worker:worker", "Do background jobs."),
+    "scheduler": ("taskflow_cli.scheduler:scheduler", "See what falls due, and that no job is forgotten."),
     "migrate": ("taskflow_cli.migrate:migrate", "Bring the database to head, making it where it may."),
     "seed": ("taskflow_cli.seed:seed", "Add the demo accounts and their tasks."),
     "doctor": ("taskflow_cli.doctor:doctor", "Check all that TaskFlow needs, and say what to do."),
@@ -18,6 +20,10 @@ COMMANDS: Final = {
     "sessions": ("taskflow_cli.sessions:sessions", "See where accounts are signed in, and sign them out."),
     "auth": ("taskflow_cli.auth:auth", "See who may do what, and what happened to accounts."),
     "tasks": ("taskflow_cli.tasks:tasks", "Work with tasks."),
+    "jobs": (
+        "taskflow_cli.jobs:jobs",
+        "See what is done in the background, and help what is dead.",
+    ),
 }
 """Name to where the command is, and the first sentence of its help."""
 

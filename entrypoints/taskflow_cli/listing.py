@@ -10,13 +10,13 @@ import click
 
 from taskflow_cli import options
 from taskflow_cli.session import Session
-from taskflow_core import Actor, EventQuery, HistoryEntry, TaskQuery, TaskSort, UserQuery
+from taskflow_core import Actor, EventQuery, HistoryEntry, JobQuery, TaskQuery, TaskSort, UserQuery
 from taskflow_core.queries import LIMIT_MAX
 from taskflow_core.use_cases.bundle import UseCase
 from taskflow_http import schemas
 from taskflow_http.wire_names import wire_name
 
-Q = TypeVar("Q", TaskQuery, UserQuery, EventQuery)
+Q = TypeVar("Q", TaskQuery, UserQuery, EventQuery, JobQuery)
 
 SORTS: Final = {
     "createdAt": "created_at",

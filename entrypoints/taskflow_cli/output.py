@@ -16,6 +16,7 @@ import msgspec
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+    from rich.table import Table
 
 _PIPED_WIDTH: Final = 240
 """Columns where the output is no terminal: wide enough that no id is cut."""
@@ -46,14 +47,7 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
         """Write rows for people, or `empty` where there are none."""
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            # An id that is broken over two lines cannot be copied.
-            table.add_column(column, no_wrap=column.endswith("ID"), overflow="fold")
-        for row in rows:
-            table.add_row(*(cell(value) for value in row))
+        table = table_of(columns, rows)
         if table.row_count:
             console().print(table)
         else:
@@ -72,6 +66,19 @@ class Output:
         for name, encoded in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
             table.add_row(encoded, cell(getattr(value, name)))
         console().print(table)
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return rows as people read them."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        # An id that is broken over two lines cannot be copied.
+        table.add_column(column, no_wrap=column.endswith("ID"), overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    return table
 
 
 def console(*, to_stderr: bool = False) -> Console:

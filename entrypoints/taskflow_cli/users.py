@@ -11,6 +11,7 @@ from taskflow_cli import options
 from taskflow_cli.listing import Listing
 from taskflow_cli.session import Session, with_session
 from taskflow_core import (
+    UNSET,
     NewUser,
     PasswordReset,
     Role,
@@ -101,6 +102,23 @@ async def reset_password(session: Session, who: str, password_stdin: bool) -> No
 async def set_role(session: Session, who: str, role: Role) -> None:
     """Give an account another role."""
     await _change(session, who, UserChanges(role=role))
+
+
+@users.command()
+@_who
+@click.option("--name", help="What the person is called.")
+@click.option(
+    "--notifications/--no-notifications", default=None, help="Whether to be told of one's tasks by notices."
+)
+@with_session
+async def update(session: Session, who: str, name: str | None, notifications: bool | None) -> None:
+    """Change what everybody may change of oneself; what is not given stays."""
+    changes = UserChanges(
+        name=UNSET if name is None else name, notifications=UNSET if notifications is None else notifications
+    )
+    if not changes.given():
+        raise click.UsageError("Say what is to change; see --help.")
+    await _change(session, who, changes)
 
 
 @users.command()

@@ -1,4 +1,4 @@
-"""The machine's clock, and how ids stay in order when it is not."""
+"""The machine's clock and chance, and how ids stay in order when the clock is not."""
 
 import secrets
 import threading
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from support.samples import NOW
-from taskflow_system import SystemClock, Uuid7
+from taskflow_system import SystemChance, SystemClock, Uuid7
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,16 @@ def test_the_clock_tells_the_machines_time_cut_to_milliseconds(
 ) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: nanoseconds)
     assert SystemClock()() == told
+
+
+def test_chance_is_spread_over_its_whole_range_and_nobody_elses() -> None:
+    one, other = SystemChance(), SystemChance()
+    drawn = [one() for _ in range(10_000)]
+    assert all(0 <= chance < 1 for chance in drawn)
+    # Each tenth has its 1,000 of them; 300 away from that are ten standard deviations.
+    tenths = [sum(int(chance * 10) == tenth for chance in drawn) for tenth in range(10)]
+    assert all(700 < count < 1_300 for count in tenths)
+    assert [other() for _ in range(10)] != drawn[:10]
 
 
 def counter(make: Uuid7) -> int:

@@ -1,0 +1,64 @@
+"""The queue of hints that the settings name, opened when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from taskflow_core import Unavailable
+
+if TYPE_CHECKING:
+    from taskflow_rq import RqQueue
+
+CLOSE_SECONDS: Final = 2.0
+"""What hints that are still on their way have in the end; without them the scheduler sees to it."""
+
+
+class LateQueue:
+    """Hints by Redis (port `Queue`), where there is any; else the scheduler alone finds what is due.
+
+    Its client takes a good part of a second to import, which commands that change nothing are spared.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._queue: RqQueue | None = None
+
+    def open(self) -> RqQueue | None:
+        """Return the queue, made by the first call; None where there is no Redis."""
+        if self._queue is None and self._redis_url:
+            from taskflow_rq import RqQueue  # noqa: PLC0415 - see above
+
+            self._queue = RqQueue(self._redis_url)
+        return self._queue
+
+    def hint(self, ids: Sequence[UUID]) -> None:
+        """Hint, where there are any ids and a queue."""
+        queue = self.open() if ids else None
+        if queue is not None:
+            queue.hint(ids)
+
+    async def waiting(self) -> int:
+        """Return how many hints wait.
+
+        Raises:
+            Unavailable: There is no queue, or it cannot be reached.
+        """
+        queue = self.open()
+        if queue is None:
+            raise Unavailable("There is no queue.")
+        return await queue.waiting()
+
+    async def aclose(self) -> None:
+        """Send what is on its way, as long as that does not take long, and disconnect."""
+        if self._queue is None:
+            return
+        queue, self._queue = self._queue, None
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await queue.aclose()
+        except TimeoutError:
+            # What was to be hinted at is in the ledger all the same.
+            return

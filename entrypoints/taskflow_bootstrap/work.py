@@ -1,0 +1,122 @@
+"""Runs what goes on in the background: workers, in processes that are watched, and the scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from taskflow_worker.scheduler import run_scheduler
+from taskflow_worker.worker import run_worker
+
+from taskflow_bootstrap.container import Container, close
+from taskflow_bootstrap.logs import configure_logs
+from taskflow_bootstrap.processes import Child, Processes
+from taskflow_bootstrap.running import run, stop_asked
+from taskflow_bootstrap.settings import Settings
+from taskflow_core import Handler
+
+CONCURRENCY: Final = 4
+DRAIN_SECONDS: Final = 10.0
+"""How long jobs may take to end once a stop is asked for; then they are given back."""
+_KILL_AFTER_SECONDS: Final = DRAIN_SECONDS + 3
+HANG_SECONDS: Final = 30.0
+"""A worker whose event loop stands still for so long is killed: what it held is another's by then."""
+
+
+def work(
+    settings: Settings,
+    *,
+    processes: int,
+    on_ready: Callable[[], None],
+    tell: Callable[[str], None],
+    concurrency: int = CONCURRENCY,
+    handlers: Mapping[str, Handler] | None = None,
+) -> int:
+    """Do jobs until SIGTERM or Ctrl-C; return the exit code.
+
+    Args:
+        settings: With addresses; no secret is needed.
+        processes: How many work, watched and started again where they die or hang.
+        on_ready: Called once all of them take jobs.
+        tell: Takes what is worth knowing while it runs.
+        concurrency: Jobs at a time in each.
+        handlers: For kinds of jobs beside TaskFlow's own.
+
+    Raises:
+        SettingsError: An address is missing.
+    """
+    settings.require("database_url", "redis_url")
+
+    def do(child: Child) -> int:
+        run(_work(settings, handlers or {}, concurrency, child))
+        return 0
+
+    return Processes(do, processes, _KILL_AFTER_SECONDS, on_ready, tell, HANG_SECONDS).run()
+
+
+async def _work(settings: Settings, handlers: Mapping[str, Handler], concurrency: int, child: Child) -> None:
+    configure_logs(settings)
+    container = Container(settings=settings, handlers=handlers)
+    with stop_asked(child.lifeline) as stop:
+        try:
+            await work_in(
+                container,
+                stop=stop,
+                on_ready=child.ready,
+                beat=child.beat,
+                concurrency=concurrency,
+                drain=DRAIN_SECONDS,
+            )
+        finally:
+            await close(container)
+
+
+async def work_in(
+    container: Container,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+    beat: Callable[[], None] = lambda: None,
+    concurrency: int = CONCURRENCY,
+    drain: float = DRAIN_SECONDS,
+) -> None:
+    """Do jobs in this event loop until `stop` is set, then end what is under way, within `drain` seconds."""
+    settings: Settings = container.settings()
+    await run_worker(
+        container.use_cases().run_job,
+        redis_url=settings.redis_url,
+        stop=stop,
+        on_ready=on_ready,
+        beat=beat,
+        concurrency=concurrency,
+        drain=drain,
+    )
+
+
+def schedule(settings: Settings, *, on_ready: Callable[[], None]) -> int:
+    """See what falls due until SIGTERM or Ctrl-C; return the exit code.
+
+    Raises:
+        SettingsError: An address is missing.
+    """
+    settings.require("database_url", "redis_url")
+    run(_schedule(settings, on_ready))
+    return 0
+
+
+async def _schedule(settings: Settings, on_ready: Callable[[], None]) -> None:
+    configure_logs(settings)
+    container = Container(settings=settings)
+    with stop_asked() as stop:
+        try:
+            await schedule_in(container, stop=stop, on_ready=on_ready)
+        finally:
+            await close(container)
+
+
+async def schedule_in(container: Container, *, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
+    """See in this event loop what falls due, until `stop` is set."""
+    do = container.use_cases()
+    scans = {"reconcile": do.reconcile, "overdue": do.notify_overdue, "clean_up": do.schedule_clean_up}
+    await run_scheduler(scans=scans, stop=stop, on_ready=on_ready)
