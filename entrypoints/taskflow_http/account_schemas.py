@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Email = Annotated[str, Meta(extra_json_schema=patterns.EMAIL)]
 Name = Annotated[str, Meta(extra_json_schema=patterns.NAME)]
 Password = Annotated[str, Meta(extra_json_schema=patterns.PASSWORD)]
+Notifications = Annotated[bool, Meta(description="Whether to tell of tasks that are overdue or assigned.")]
 CurrentPassword = Annotated[str, Meta(extra_json_schema={"format": "password"})]
 
 
@@ -68,12 +69,14 @@ class UserPatch(In):
     name: Name | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     active: bool | UnsetType = UNSET
+    notifications: Notifications | UnsetType = UNSET
 
 
 class ProfilePatch(In):
     """What everybody may change of one's own account."""
 
     name: Name | UnsetType = UNSET
+    notifications: Notifications | UnsetType = UNSET
 
 
 class User(Out):
@@ -84,6 +87,7 @@ class User(Out):
     name: str
     role: Role
     active: bool
+    notifications: Notifications
     created_at: datetime
     updated_at: datetime
     version: Version
@@ -92,7 +96,7 @@ class User(Out):
     def of(cls, view: UserView) -> User:
         """Return what goes out of an account."""
         return cls(
-            view.id, view.email, view.name, view.role, view.active,
+            view.id, view.email, view.name, view.role, view.active, view.notifications,
             view.created_at, view.updated_at, view.version,
         )  # fmt: skip
 

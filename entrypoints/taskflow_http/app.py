@@ -15,9 +15,9 @@ from taskflow_http.calls import CALL
 from taskflow_http.cursors import Cursors
 from taskflow_http.edge import Edge
 from taskflow_http.errors import MethodNotAllowed, RouteNotFound
+from taskflow_http.idempotency import Fingerprints
 from taskflow_http.operations import HttpOptions, Operation, Services
 from taskflow_http.parameters import read_query
-from taskflow_http.purging import Purger
 from taskflow_http.table import OPERATIONS
 
 if TYPE_CHECKING:
@@ -60,17 +60,17 @@ def create_app(
         addresses: What is made of clients' addresses.
         cursor_key: A secret that all instances share, 32 bytes or more; other keys are derived from it.
         older_cursor_keys: Those before it, by which cursors may have been made that are still under way.
+            Of requests that are to be done once none is known again that was asked under one of these.
         checks: Readiness: the name of a dependency, as callers shall read it, to what raises where it
             cannot be reached.
         options: Other limits, and what browsers are told.
         on_startup: Awaited in this order before the first request.
         on_shutdown: Awaited in this order after the last request, each whatever becomes of the others.
     """
-    purger = Purger(use_cases.purge_users)
     services = Services(
         use_cases=use_cases, tokens=tokens, clock=clock, limits=limits, addresses=addresses,
-        cursors=Cursors(cursor_key, *older_cursor_keys), checks=dict(checks or {}),
-        purge=purger.trigger, options=options,
+        cursors=Cursors(cursor_key, *older_cursor_keys), fingerprints=Fingerprints(cursor_key),
+        checks=dict(checks or {}), options=options,
     )  # fmt: skip
 
     @asynccontextmanager
@@ -80,8 +80,6 @@ def create_app(
                 stack.push_async_callback(hook)
             for hook in on_startup:
                 await hook()
-            stack.push_async_callback(purger.close)
-            purger.trigger()
             yield
 
     return _Application(services, lifespan)
@@ -126,9 +124,13 @@ class Resource:
             raise MethodNotAllowed(self._operations)
         services = self._services
         await admit(call, operation, services)
+        if operation.permission is not None:
+            call.actor.require(operation.permission)
         call.query = read_query(operation.parameters, scope["query_string"])
         if operation.body is not None and call.body is None:
             call.body = await operation.body.read(call, services.options)
+        if operation.idempotent_by_key:
+            call.mark = services.fingerprints.mark(call)
         call.reply = await operation.handler(call, services)
 
 

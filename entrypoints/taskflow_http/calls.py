@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
     from taskflow_core import Actor, Decision
+    from taskflow_http.idempotency import Mark
     from taskflow_http.parameters import Query
     from taskflow_http.replies import Reply
 
@@ -46,12 +47,14 @@ class Call:
         token_given: Whether a bearer token came with it, believed or not.
         decision: How the rate limit stands that it was counted against; None for none.
         receiving: Whether it waits for the client's body right now.
-        body: What `Body.decode` made of the body, on routes that take one.
+        content: The body's bytes, on routes that take one.
+        body: What `Body.decode` made of them.
+        mark: What the request is known by, if it is to be done once; only on routes that take such a key.
     """
 
     __slots__ = (
-        "_headers", "actor", "body", "decision", "query", "receive", "receiving", "reply", "request_id",
-        "route", "scope", "token_given", "trace_id",
+        "_headers", "actor", "body", "content", "decision", "mark", "query", "receive", "receiving", "reply",
+        "request_id", "route", "scope", "token_given", "trace_id",
     )  # fmt: skip
 
     actor: Actor
@@ -64,7 +67,9 @@ class Call:
         self.route: str | None = None
         self.token_given = False
         self.decision: Decision | None = None
+        self.content = b""
         self.body: Any = None
+        self.mark: Mark | None = None
         self.receiving = False
         self._headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
@@ -105,7 +110,7 @@ class Call:
             raise HeadersTooLarge
 
     async def read_body(self, most: int, seconds: float) -> bytes:
-        """Return the body.
+        """Return the body, and keep it as `content`.
 
         Raises:
             ContentTooLarge: It has more than `most` bytes, or says so.
@@ -118,11 +123,11 @@ class Call:
         self.receiving = True
         try:
             async with asyncio.timeout(seconds):
-                body = await self._received(most)
+                self.content = await self._received(most)
         except TimeoutError:
             raise RequestTimeout from None
         self.receiving = False
-        return body
+        return self.content
 
     async def _received(self, most: int) -> bytes:
         chunks, size, more = [], 0, True

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 _origin: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?").fullmatch
 _VARY: Final = (b"vary", b"Origin")
 _METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE"
-_TAKEN: Final = b"Authorization, Content-Type, If-Match, If-None-Match, X-Request-ID, traceparent"
+_TAKEN: Final = (
+    b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID, traceparent"
+)
 _EXPOSED: Final = (
-    b"ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
+    b"ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, "
+    b"X-Request-ID"
 )
 _PREFLIGHT_SECONDS: Final = b"600"
 

@@ -111,9 +111,8 @@ def _overdue(call: Call) -> TaskFlowError:
         return RequestTimeout()
     if call.scope["method"] in SAFE_METHODS:
         return DeadlineExceeded()
-    return DeadlineExceeded(
-        "This took too long. Whether it was done is not known: look before you try again."
-    )
+    advice = "look before you try again" if call.mark is None else "try again with the same Idempotency-Key"
+    return DeadlineExceeded(f"This took too long. Whether it was done is not known: {advice}.")
 
 
 def _log(call: Call, status: int, seconds: float) -> None:

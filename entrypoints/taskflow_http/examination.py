@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect
 
-from taskflow_core import Fault, tasks, users
+from taskflow_core import Fault, ledger, tasks, users
 from taskflow_core.use_cases.tasks import batch
-from taskflow_http import account_schemas, schemas
+from taskflow_http import account_schemas, job_schemas, schemas
 from taskflow_http.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ RULES: Final[Mapping[type, Mapping[str, Callable[[Any], object]]]] = {
     account_schemas.UserPatch: users.FIELD_RULES,
     account_schemas.ProfilePatch: users.FIELD_RULES,
     account_schemas.PasswordChange: {"new_password": users.check_password},
+    job_schemas.DeadJobs: ledger.FIELD_RULES,
     schemas.NewTask: tasks.FIELD_RULES,
     schemas.TaskPatch: tasks.FIELD_RULES,
     schemas.Batch: batch.FIELD_RULES,

@@ -15,10 +15,11 @@ from taskflow_http.parameters import Parameter
 from taskflow_http.replies import Reply
 
 if TYPE_CHECKING:
-    from taskflow_core import UseCases
+    from taskflow_core import Permission, UseCases
     from taskflow_core.ports.security import AccessTokens
     from taskflow_core.ports.time import Clock
     from taskflow_http.cursors import Cursors
+    from taskflow_http.idempotency import Fingerprints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,6 @@ class Services:
 
     Attributes:
         checks: Readiness: the name of a dependency to what raises where it cannot be reached.
-        purge: Has what belongs to deleted accounts removed, some time soon.
     """
 
     use_cases: UseCases
@@ -62,8 +62,8 @@ class Services:
     limits: Limits
     addresses: Addresses
     cursors: Cursors
+    fingerprints: Fingerprints
     checks: Mapping[str, Callable[[], Awaitable[None]]]
-    purge: Callable[[], None]
     options: HttpOptions
 
 
@@ -85,10 +85,12 @@ class Operation:
         path: The template; `{id}` is a UUID.
         name: Unique; `operationId` in the document.
         secured: Whether it takes a bearer token, and so is limited by user.
+        permission: What one must hold for it whatever it is about; the use case looks too.
         limit: What it is limited as, by address, where it takes none.
         cost: What a body counts for, where that is not one request.
         parameters: Of the query string; all others are refused.
         condition: The conditional request that it understands.
+        idempotent_by_key: Whether it is done once where it has a key: its handler goes by `done_once`.
         status: Of the answer where all went well.
         answer: The struct that the answer is; None for none.
         media_type: Of the answer where it is not JSON.
@@ -104,11 +106,13 @@ class Operation:
     handler: Handler
     description: str = ""
     secured: bool = True
+    permission: Permission | None = None
     limit: RouteClass | None = None
     cost: Callable[[Any], int] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     body: Body[Any] | None = None
     condition: Condition | None = None
+    idempotent_by_key: bool = False
     status: int = 200
     answer: type | None = None
     media_type: str | None = None

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from taskflow_core import Fault
+from taskflow_core import Fault, ledger
 from taskflow_core.queries import FIELD_RULES, LIMIT_DEFAULT, LIMIT_MAX, SEARCH_MAX
 from taskflow_http import patterns
 from taskflow_http.errors import InvalidRequest
@@ -21,6 +21,7 @@ from taskflow_http.errors import InvalidRequest
 E = TypeVar("E", bound=StrEnum)
 
 CURSOR_MAX: Final = 4096
+_RULES: Final = {**FIELD_RULES, **ledger.FIELD_RULES}
 _PAIRS_MAX: Final = 100
 _NAME_MAX: Final = 100
 _digits: Final = re.compile(r"[0-9]{1,9}").fullmatch
@@ -111,7 +112,7 @@ def _rule_faults(values: Mapping[str, Any], names: Mapping[str, str]) -> list[Fa
     faults = []
     for field, value in values.items():
         try:
-            FIELD_RULES.get(field, bool)(value)
+            _RULES.get(field, bool)(value)
         except ValueError as error:
             faults.append(Fault((names[field],), str(error)))
     return faults

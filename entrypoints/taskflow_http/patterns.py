@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from taskflow_core.ledger import KIND_MAX
 from taskflow_core.tasks import DESCRIPTION_MAX
 from taskflow_core.users import EMAIL_MAX, NAME_MAX, PASSWORD_MAX, PASSWORD_MIN
 
@@ -38,6 +39,13 @@ TIME: Final = {
     ),
     "description": "RFC 3339 with an offset, in the years 1900 to 9998.",
     "examples": ["2030-01-31T17:00:00Z"],
+}
+JOB_KIND: Final = {
+    "minLength": 1,
+    "maxLength": KIND_MAX,
+    "pattern": NO_NUL,
+    "description": "What it is to do, such as `task.overdue`.",
+    "examples": ["task.overdue"],
 }
 EMAIL: Final = {
     "format": "email",

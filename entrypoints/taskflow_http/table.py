@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from taskflow_http.operations import Operation
-from taskflow_http.routes import auth, documentation, health, sessions, task_lists, tasks, users
+from taskflow_http.routes import auth, documentation, health, jobs, sessions, task_lists, tasks, users
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *tasks.OPERATIONS,
@@ -13,6 +13,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *users.OPERATIONS,
     *auth.OPERATIONS,
     *sessions.OPERATIONS,
+    *jobs.OPERATIONS,
     *health.OPERATIONS,
     *documentation.OPERATIONS,
 )

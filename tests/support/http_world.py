@@ -12,15 +12,31 @@ from uuid import UUID
 import httpx
 from starlette.applications import Starlette
 
-from taskflow_core import Actor, Limit, NewTask, NewUser, Origin, Rate, Role, Session, UseCases, UserView
+from taskflow_core import (
+    Actor,
+    LedgerEntry,
+    Limit,
+    NewTask,
+    NewUser,
+    Origin,
+    Rate,
+    Role,
+    Session,
+    UseCases,
+    UserView,
+)
 from taskflow_core.ports.rate_limits import RateLimits
 from taskflow_core.ports.security import AccessTokens, RefreshTokens, TokenClaims
 from taskflow_http import Addresses, HttpOptions, Limits, create_app
 from taskflow_memory import (
+    MemoryClaims,
     MemoryCommonPasswords,
     MemoryIdentities,
+    MemoryLedgerReads,
     MemoryLoginAttempts,
+    MemoryNotifier,
     MemoryPasswords,
+    MemoryQueue,
     MemoryRateLimits,
     MemoryReads,
     MemoryRefreshTokens,
@@ -78,6 +94,8 @@ class World:
     ids: Uuid7 = field(default_factory=Uuid7)
     tokens: AccessTokens = field(default_factory=lambda: MemoryTokens(timedelta(minutes=15)))
     refresh_tokens: RefreshTokens = field(default_factory=MemoryRefreshTokens)
+    queue: MemoryQueue = field(default_factory=MemoryQueue)
+    notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
     store: MemoryStore = field(init=False)
     people: dict[str, UserView] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -88,11 +106,13 @@ class World:
         self.store = MemoryStore(self.clock)
         reads = MemoryReads(self.store)
         self.use_cases = UseCases.over(
-            transactions=MemoryTransactions(self.store), task_reads=reads, user_reads=reads,
+            transactions=MemoryTransactions(self.store, self.queue), task_reads=reads, user_reads=reads,
             session_reads=MemorySessionReads(self.store), identities=MemoryIdentities(self.store),
             attempts=MemoryLoginAttempts(self.store), passwords=MemoryPasswords(),
             common=MemoryCommonPasswords(), tokens=self.tokens, refresh_tokens=self.refresh_tokens,
-            clock=self.clock, ids=self.ids,
+            clock=self.clock, ids=self.ids, claims=MemoryClaims(self.store),
+            ledger_reads=MemoryLedgerReads(self.store), queue=self.queue, notifier=self.notifier,
+            chance=lambda: 0.5,
         )  # fmt: skip
 
     def app(
@@ -137,6 +157,16 @@ class World:
         person = self.people[owner]
         new = NewTask(**({"title": "Write the report"} | fields))
         return (await self.use_cases.create_task(new, Actor.of(person.id, person.role))).id
+
+    def job(self, kind: str = "sample.refund", *, dead: bool = False, **fields: Any) -> UUID:
+        """Put a job into the ledger."""
+        now = self.clock()
+        entry = LedgerEntry.create(id=self.ids(now), kind=kind, now=now, **fields)
+        if dead:
+            entry.claim(now)
+            entry.fail("It was told to fail.", now, 0.5, final=True)
+        self.store.ledger[entry.id] = entry
+        return entry.id
 
     def open_session(self, name: str) -> Session:
         """Open a session of somebody's."""

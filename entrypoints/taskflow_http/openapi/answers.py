@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from taskflow_core import (
     Contention,
     DeadlineExceeded,
+    Forbidden,
     InvalidInput,
+    KeyReused,
     RateLimited,
+    RequestInProgress,
     TaskFlowError,
     Unauthenticated,
     Unavailable,
@@ -60,8 +63,12 @@ def errors(operation: Operation) -> list[type[TaskFlowError]]:
     found: list[type[TaskFlowError]] = [*operation.errors, InvalidInput, HeadersTooLarge, InternalError]
     if operation.secured:
         found += [Unauthenticated, RateLimited]
-    if operation.condition is not None:
+    if operation.permission is not None:
+        found.append(Forbidden)
+    if operation.condition is not None or operation.idempotent_by_key:
         found.append(MalformedRequest)
+    if operation.idempotent_by_key:
+        found += [RequestInProgress, KeyReused]
     if operation.body is not None:
         found += [MalformedRequest, RequestTimeout, ContentTooLarge, UnsupportedMediaType]
     if operation.secured or operation.body is not None:
@@ -76,6 +83,7 @@ def _is_limited(operation: Operation) -> bool:
 
 def _success(operation: Operation) -> Part:
     names = [*operation.headers, "X-Request-ID"]
+    names += ["Idempotent-Replayed"] if operation.idempotent_by_key else []
     names += _LIMIT_HEADERS if _is_limited(operation) else []
     told: Part = {
         "description": HTTPStatus(operation.status).phrase,

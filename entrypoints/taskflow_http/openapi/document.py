@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 import taskflow_core
-from taskflow_core import Priority, Role, Status
+from taskflow_core import JobState, Priority, Role, Status
 from taskflow_http.openapi.answers import answers, examples
 from taskflow_http.openapi.headers import (
     ANSWER_HEADERS,
@@ -35,6 +35,8 @@ Tasks and the people who have them.
 - **Limits**: log-in, refresh and registration are limited by address, all that takes a token by user, a batch
   by its tasks. `RateLimit` tells what remains; 429 comes with `Retry-After`. Tokens that are refused count
   against the address that sent them.
+- **Requests that are done once**: POST (but for `/auth/`) with an `Idempotency-Key` is done once in 24 hours
+  however often it is sent; other methods need none and ignore it. With another path or body it is refused.
 - What one may not see is answered like what does not exist.
 - A name that stands twice in a JSON object counts by its last value.
 """
@@ -119,6 +121,8 @@ def _parameters(operation: Operation) -> list[Part]:
     ]
     if operation.condition is not None:
         told.append(parameter_reference(operation.condition.value))
+    if operation.idempotent_by_key:
+        told.append(parameter_reference("Idempotency-Key"))
     return [*told, parameter_reference("X-Request-ID")]
 
 
@@ -131,6 +135,6 @@ def _request_body(body: Any) -> Part:
 def _schemas() -> Part:
     bodies = [operation.body.model for operation in OPERATIONS if operation.body is not None]
     answered = [operation.answer for operation in OPERATIONS if operation.answer is not None]
-    types = dict.fromkeys([*bodies, *answered, Problem, Status, Priority, Role])
+    types = dict.fromkeys([*bodies, *answered, Problem, Status, Priority, Role, JobState])
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return dict(sorted(components.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from taskflow_http.idempotency import HEADER_PATTERN as HEADER_PATTERN_OF_KEYS
 from taskflow_http.preconditions import HEADER_PATTERN
 
 Part = dict[str, Any]
@@ -17,6 +18,10 @@ ANSWER_HEADERS: Final[dict[str, Part]] = {
     "Link": {
         "description": 'The next page, if there is one: `<…>; rel="next"` (RFC 8288), relative to this list.',
         "schema": {"type": "string"},
+    },
+    "Idempotent-Replayed": {
+        "description": "It was done before, by the same `Idempotency-Key`; this is the answer of then.",
+        "schema": {"const": "true"},
     },
     "X-Request-ID": {
         "description": "What this request is called in logs and history.",
@@ -57,6 +62,16 @@ REQUEST_HEADERS: Final[dict[str, Part]] = {
         "required": False,
         "description": "Answer 304 where the version is one of these.",
         "schema": {"type": "string", "pattern": HEADER_PATTERN, "examples": ['"3"']},
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": (
+            "A key of your own, a random one say: for 24 hours the same request with the same key is done "
+            "once, and answered as it was then. With or without quotes it is the same key."
+        ),
+        "schema": {"type": "string", "pattern": HEADER_PATTERN_OF_KEYS, "examples": ['"8e03978e-40d5"']},
     },
     "X-Request-ID": {
         "name": "X-Request-ID",

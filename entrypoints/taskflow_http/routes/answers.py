@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from taskflow_http.account_schemas import SecurityEventPage, User, UserPage
     from taskflow_http.calls import Call
+    from taskflow_http.job_schemas import JobPage
     from taskflow_http.schemas import HistoryPage, Task, TaskPage
 
 
@@ -63,7 +64,7 @@ def created(value: Task | User, location: bytes) -> Reply:
     return json_reply(value, status=201, headers=[(b"location", location), etag(value.version)])
 
 
-def page(value: TaskPage | UserPage | HistoryPage | SecurityEventPage, call: Call) -> Reply:
+def page(value: TaskPage | UserPage | HistoryPage | SecurityEventPage | JobPage, call: Call) -> Reply:
     """Return a page, with a link to the next (RFC 8288)."""
     headers: Headers = []
     if value.next_cursor is not None:

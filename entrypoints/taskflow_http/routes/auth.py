@@ -46,14 +46,15 @@ async def register(call: Call, services: Services) -> Reply:
 async def log_in(call: Call, services: Services) -> Reply:
     """Give tokens for an email and a password."""
     body: account_schemas.Login = call.body
-    attempt = LogInAttempt(body.email, body.password, services.addresses.origin_of(call))
+    origin = services.addresses.origin_of(call)
+    attempt = LogInAttempt(body.email, body.password, origin, call.request_id)
     return _token_reply(await services.use_cases.log_in(attempt))
 
 
 async def refresh(call: Call, services: Services) -> Reply:
     """Give new tokens for a refresh token."""
     body: account_schemas.Refresh = call.body
-    return _token_reply(await services.use_cases.refresh(body.refresh_token))
+    return _token_reply(await services.use_cases.refresh(body.refresh_token, call.request_id))
 
 
 async def log_out(call: Call, services: Services) -> Reply:

@@ -27,6 +27,7 @@ from taskflow_core.queries import LIMIT_DEFAULT
 from taskflow_http import parameters, schemas
 from taskflow_http.bodies import Body
 from taskflow_http.errors import InvalidCursor, MalformedRequest
+from taskflow_http.idempotency import done_once
 from taskflow_http.operations import Operation, Services
 from taskflow_http.preconditions import refuse_precondition
 from taskflow_http.problems import outcome
@@ -35,8 +36,10 @@ from taskflow_http.routes.answers import given, page, queried_owner
 from taskflow_http.wire_names import wire_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
+    from taskflow_core import BatchResult
     from taskflow_http.calls import Call
 
 _FILTERS: Final = (
@@ -88,10 +91,13 @@ async def change_tasks(call: Call, services: Services) -> Reply:
         atomic=body.mode == "atomic",
     )
     try:
-        results = await services.use_cases.change_tasks(command, call.actor)
+        return await done_once(call, services.use_cases.change_tasks, command, _batch_reply)
     except UnknownOwner as error:
         # The core names the field of a task, which in a batch lies deeper.
         raise InvalidInput([Fault(("changes", *f.path), f.detail) for f in error.faults]) from error
+
+
+def _batch_reply(results: Sequence[BatchResult]) -> Reply:
     failed = sum(result.error is not None for result in results)
     outcomes = [outcome(result) for result in results]
     return json_reply(schemas.BatchAnswer(outcomes, len(outcomes) - failed, failed))
@@ -192,6 +198,7 @@ OPERATIONS: Final = (
         ),
         handler=change_tasks,
         cost=_cost,
+        idempotent_by_key=True,
         body=Body(
             schemas.Batch,
             example={

@@ -18,6 +18,7 @@ from taskflow_core import (
 )
 from taskflow_http import schemas
 from taskflow_http.bodies import JSON_TYPE, MERGE_PATCH_TYPE, Body
+from taskflow_http.idempotency import done_once
 from taskflow_http.operations import Condition, Operation, Services
 from taskflow_http.preconditions import at_expected_version
 from taskflow_http.replies import Reply
@@ -34,8 +35,11 @@ async def find_task(call: Call, services: Services) -> Reply:
 
 async def create_task(call: Call, services: Services) -> Reply:
     """Make a task."""
-    view = await services.use_cases.create_task(NewTask(**given(call.body)), call.actor)
-    return created(schemas.Task.of(view), call.link(f"/tasks/{view.id}"))
+
+    def reply(view: TaskView) -> Reply:
+        return created(schemas.Task.of(view), call.link(f"/tasks/{view.id}"))
+
+    return await done_once(call, services.use_cases.create_task, NewTask(**given(call.body)), reply)
 
 
 async def change_task(call: Call, services: Services) -> Reply:
@@ -60,8 +64,11 @@ async def delete_task(call: Call, services: Services) -> Reply:
 
 async def restore_task(call: Call, services: Services) -> Reply:
     """Bring a deleted task back."""
-    view = await services.use_cases.restore_task(TaskRestoration(call.id), call.actor)
-    return changed(schemas.Task.of(view))
+
+    def reply(view: TaskView) -> Reply:
+        return changed(schemas.Task.of(view))
+
+    return await done_once(call, services.use_cases.restore_task, TaskRestoration(call.id), reply)
 
 
 _EXAMPLE: Final = {
@@ -126,6 +133,7 @@ OPERATIONS: Final = (
         summary="Restore a deleted task",
         description="One that is not deleted is answered as it is.",
         handler=restore_task,
+        idempotent_by_key=True,
         answer=schemas.Task,
         headers=("ETag",),
         errors=(Forbidden, NotFound),
@@ -138,6 +146,7 @@ OPERATIONS: Final = (
         summary="Make a task",
         handler=create_task,
         body=Body(schemas.NewTask, example=_EXAMPLE),
+        idempotent_by_key=True,
         status=201,
         answer=schemas.Task,
         headers=("Location", "ETag"),

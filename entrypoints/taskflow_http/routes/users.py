@@ -11,6 +11,7 @@ from taskflow_core import (
     NewUser,
     NotFound,
     Overloaded,
+    Permission,
     Role,
     Unauthenticated,
     UserChange,
@@ -25,6 +26,7 @@ from taskflow_core.queries import LIMIT_DEFAULT
 from taskflow_http import account_schemas, parameters
 from taskflow_http.bodies import JSON_TYPE, MERGE_PATCH_TYPE, Body
 from taskflow_http.errors import InvalidCursor
+from taskflow_http.idempotency import done_once
 from taskflow_http.operations import Condition, Operation, Services
 from taskflow_http.preconditions import at_expected_version
 from taskflow_http.replies import Reply
@@ -81,8 +83,11 @@ async def list_users(call: Call, services: Services) -> Reply:
 async def create_user(call: Call, services: Services) -> Reply:
     """Make an account for somebody."""
     body: account_schemas.NewUser = call.body
-    view = await services.use_cases.create_user(NewUser(**given(body)), call.actor)
-    return created(account_schemas.User.of(view), call.link(f"/users/{view.id}"))
+
+    def reply(view: UserView) -> Reply:
+        return created(account_schemas.User.of(view), call.link(f"/users/{view.id}"))
+
+    return await done_once(call, services.use_cases.create_user, NewUser(**given(body)), reply)
 
 
 async def delete_user(call: Call, services: Services) -> Reply:
@@ -92,7 +97,6 @@ async def delete_user(call: Call, services: Services) -> Reply:
         await services.use_cases.delete_user(UserDeletion(call.id, version), call.actor)
 
     await at_expected_version(call, attempt)
-    services.purge()
     return Reply(204)
 
 
@@ -129,6 +133,10 @@ OPERATIONS: Final = (
         name="changeMe",
         tag="users",
         summary="Change one's own profile",
+        description=(
+            "`notifications` says whether one is told of one's tasks; of what happens to the account one is "
+            "told in any case."
+        ),
         handler=change_me,
         body=Body(account_schemas.ProfilePatch, example={"name": "Ada King"}, media_types=_PATCH_TYPES),
         condition=Condition.IF_MATCH,
@@ -155,7 +163,10 @@ OPERATIONS: Final = (
         name="changeUser",
         tag="users",
         summary="Change an account",
-        description="Of one's own account everybody may change the name; the rest takes the role `admin`.",
+        description=(
+            "Of one's own account everybody may change the name and `notifications`; the rest takes the "
+            "role `admin`."
+        ),
         handler=change_user,
         body=Body(account_schemas.UserPatch, example={"role": "manager"}, media_types=_PATCH_TYPES),
         condition=Condition.IF_MATCH,
@@ -183,6 +194,7 @@ OPERATIONS: Final = (
         summary="List accounts",
         description="Takes the role `manager` or `admin`.",
         handler=list_users,
+        permission=Permission.SEE_USERS,
         parameters=parameters.named(
             (
                 parameters.SEARCH,
@@ -205,6 +217,8 @@ OPERATIONS: Final = (
         summary="Make an account for somebody",
         description="Takes the role `admin`.",
         handler=create_user,
+        permission=Permission.MANAGE_USERS,
+        idempotent_by_key=True,
         body=Body(
             account_schemas.NewUser,
             example={

@@ -55,6 +55,14 @@ async def same_role(w: World, who: str | None, person: UUID, _: UUID) -> httpx.R
     return await w.send(who, "PATCH", f"/users/{person}", json={"role": who or "user"})
 
 
+def job(method: str, path: str = "") -> Send:
+    async def send(w: World, who: str | None, person: UUID, _: UUID) -> httpx.Response:
+        id = NOBODY if person == NOBODY else w.job(dead=True, subject=person)
+        return await w.send(who, method, f"/jobs/{id}{path}")
+
+    return send
+
+
 async def end_session(w: World, who: str | None, person: UUID, _: UUID) -> httpx.Response:
     named = next((name for name, view in w.people.items() if view.id == person), None)
     session = NOBODY if named is None else w.open_session(named).id
@@ -71,6 +79,7 @@ NEW_PASSWORD = {"currentPassword": PASSWORD, "newPassword": "another horse, anot
 LOGIN = {"email": "user@example.com", "password": PASSWORD}
 OPEN = (200, 200, 200, 200)
 SIGNED_IN = (401, 200, 200, 200)
+ADMINS = (401, 403, 403, 200)
 
 # operation, what of it, how                  none user manager admin
 MATRIX: list[tuple[str, str, Send, dict[str, tuple[int, int, int, int]]]] = [
@@ -135,6 +144,16 @@ MATRIX: list[tuple[str, str, Send, dict[str, tuple[int, int, int, int]]]] = [
         "own": SIGNED_IN, "another's": (401, 403, 403, 200), "nobody's": (401, 403, 403, 200)}),
     ("readEvents", "own by default", plain("GET", "/auth/events"), {"own": SIGNED_IN}),
     ("readEvents", "of all", plain("GET", "/auth/events?userId=any"), {"all": (401, 403, 403, 200)}),
+    ("listJobs", "", plain("GET", "/jobs"), {"all": ADMINS}),
+    ("listDeadJobs", "", plain("GET", "/jobs/dead"), {"all": ADMINS}),
+    ("countJobs", "", plain("GET", "/jobs/stats"), {"all": ADMINS}),
+    ("findJob", "", job("GET"), {
+        "own": ADMINS, "another's": ADMINS, "nobody's": (401, 403, 403, 404)}),
+    ("retryJob", "", job("POST", "/retry"), {
+        "own": ADMINS, "another's": ADMINS, "nobody's": (401, 403, 403, 404)}),
+    ("retryJobs", "", plain("POST", "/jobs/dead/retry", json={"kind": "task.overdue"}), {"all": ADMINS}),
+    ("discardJob", "", job("DELETE"), {
+        "own": (401, 403, 403, 204), "another's": (401, 403, 403, 204), "nobody's": (401, 403, 403, 404)}),
     ("live", "", plain("GET", "/health/live"), {"all": OPEN}),
     ("ready", "", plain("GET", "/health/ready"), {"all": OPEN}),
     ("openapi", "", plain("GET", "/openapi.json"), {"all": OPEN}),

@@ -22,6 +22,7 @@ async def test_registering_signs_in(world: World) -> None:
         "name": "Ada",
         "role": "user",
         "active": True,
+        "notifications": True,
         "createdAt": "2030-01-01T00:00:00Z",
         "updatedAt": "2030-01-01T00:00:00Z",
         "version": 1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,7 +11,6 @@ import pytest
 import structlog
 
 from support.http_world import ADDRESSES, NO_LIMITS, PASSWORD, World, client_of
-from taskflow_core import Actor
 from taskflow_http import HttpOptions
 from taskflow_http.app import create_app
 
@@ -268,41 +266,14 @@ async def test_start_and_stop(world: World) -> None:
 
         return run
 
-    async def purge(actor: Actor) -> int:
-        told.append("purge")
-        assert actor == Actor.operator()
-        return 0
-
     app = create_app(
-        use_cases=replace(world.use_cases, purge_users=purge), tokens=world.tokens, clock=world.clock,
-        cursor_key=b"k" * 32, limits=NO_LIMITS, addresses=ADDRESSES, on_startup=[hook("up 1"), hook("up 2")],
+        use_cases=world.use_cases, tokens=world.tokens, clock=world.clock, cursor_key=b"k" * 32,
+        limits=NO_LIMITS, addresses=ADDRESSES, on_startup=[hook("up 1"), hook("up 2")],
         on_shutdown=[hook("down 1"), hook("down 2")],
     )  # fmt: skip
 
     assert await lifespan(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert told == ["up 1", "up 2", "purge", "down 1", "down 2"]
-
-
-async def test_a_purge_under_way_is_stopped_before_anything_is_closed(world: World) -> None:
-    told: list[str] = []
-
-    async def purge(_: Actor) -> int:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            told.append("stopped")
-        return 0
-
-    async def close() -> None:
-        told.append("closed")
-
-    app = create_app(
-        use_cases=replace(world.use_cases, purge_users=purge), tokens=world.tokens, clock=world.clock,
-        cursor_key=b"k" * 32, limits=NO_LIMITS, addresses=ADDRESSES, on_shutdown=[close],
-    )  # fmt: skip
-
-    await lifespan(app)
-    assert told == ["stopped", "closed"]
+    assert told == ["up 1", "up 2", "down 1", "down 2"]
 
 
 async def test_each_shutdown_hook_runs_whatever_becomes_of_the_others(world: World) -> None:

@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from support.http_world import CURSOR_KEY, PASSWORD, World, client_of, open_world
-from taskflow_http import configure_logging, edge, protocol, purging
+from taskflow_http import configure_logging, edge, protocol
 from taskflow_http.redaction import redacted
 from taskflow_http.routes import health
 from taskflow_security import HmacRefreshTokens, JwtTokens
@@ -29,7 +29,7 @@ LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
 
 def forget_loggers() -> None:
     """Have the application's loggers look up anew where to write; they remember it at their first line."""
-    for module in (edge, health, protocol, purging):
+    for module in (edge, health, protocol):
         vars(module.log).pop("bind", None)
 
 

@@ -1,0 +1,170 @@
+"""Background work, for those who look after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from taskflow_core import JobNotDead, JobQuery, JobState, JobView, NotFound, Permission, Retried
+from taskflow_core.queries import LIMIT_DEFAULT
+from taskflow_http import job_schemas, parameters, patterns
+from taskflow_http.bodies import Body
+from taskflow_http.errors import InvalidCursor
+from taskflow_http.idempotency import done_once
+from taskflow_http.operations import Operation, Services
+from taskflow_http.parameters import Parameter
+from taskflow_http.replies import Reply, json_reply
+from taskflow_http.routes.answers import page
+
+if TYPE_CHECKING:
+    from taskflow_http.calls import Call
+
+
+async def list_jobs(call: Call, services: Services) -> Reply:
+    """List jobs, a page at a time."""
+    return await _list(call.query.values, call, services)
+
+
+async def list_dead_jobs(call: Call, services: Services) -> Reply:
+    """List dead jobs, a page at a time."""
+    return await _list(call.query.values | {"state": JobState.DEAD}, call, services)
+
+
+async def count_jobs(call: Call, services: Services) -> Reply:
+    """Count jobs."""
+    return json_reply(job_schemas.JobStats.of(await services.use_cases.count_jobs(call.actor)))
+
+
+async def find_job(call: Call, services: Services) -> Reply:
+    """Read a job."""
+    return _job_reply(await services.use_cases.find_job(call.id, call.actor))
+
+
+async def retry_job(call: Call, services: Services) -> Reply:
+    """Give a dead job its tries again."""
+    return await done_once(call, services.use_cases.retry_job, call.id, _job_reply)
+
+
+async def retry_jobs(call: Call, services: Services) -> Reply:
+    """Give all dead jobs of a kind their tries again."""
+    body: job_schemas.DeadJobs = call.body
+    return await done_once(call, services.use_cases.retry_jobs, body.kind, _retried_reply)
+
+
+async def discard_job(call: Call, services: Services) -> Reply:
+    """Give a dead job up."""
+    await services.use_cases.discard_job(call.id, call.actor)
+    return Reply(204)
+
+
+async def _list(values: dict[str, Any], call: Call, services: Services) -> Reply:
+    state, kind, cursor = (values.get(name) for name in ("state", "kind", "cursor"))
+    told = ("jobs", state, kind)
+    after = None if cursor is None else services.cursors.open(cursor, told)
+    query = JobQuery(state=state, kind=kind, limit=values.get("limit", LIMIT_DEFAULT), after=after)
+    listed = await services.use_cases.list_jobs(query, call.actor)
+    following = None if listed.next is None else services.cursors.seal(listed.next, told)
+    return page(job_schemas.JobPage([job_schemas.Job.of(view) for view in listed.items], following), call)
+
+
+def _job_reply(view: JobView) -> Reply:
+    return json_reply(job_schemas.Job.of(view))
+
+
+def _retried_reply(retried: Retried) -> Reply:
+    return json_reply(job_schemas.RetriedJobs(retried.number, retried.more))
+
+
+_KIND: Final = Parameter("kind", "kind", str, {"type": "string"} | patterns.JOB_KIND, "Those of this kind.")
+_PAGED: Final = (_KIND, parameters.LIMIT, parameters.CURSOR)
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/jobs",
+        name="listJobs",
+        tag="jobs",
+        summary="List background work",
+        description="Newest first. What is done is kept for 7 days, what is dead until it is discarded.",
+        handler=list_jobs,
+        permission=Permission.SEE_JOBS,
+        parameters=parameters.named(
+            (parameters.enumeration("state", JobState, "Those in this state."), *_PAGED)
+        ),
+        answer=job_schemas.JobPage,
+        headers=("Link",),
+        errors=(InvalidCursor,),
+    ),
+    Operation(
+        method="GET",
+        path="/jobs/dead",
+        name="listDeadJobs",
+        tag="jobs",
+        summary="List dead jobs",
+        description="Those that failed as often as they may, or for good; newest first.",
+        handler=list_dead_jobs,
+        permission=Permission.SEE_JOBS,
+        parameters=parameters.named(_PAGED),
+        answer=job_schemas.JobPage,
+        headers=("Link",),
+        errors=(InvalidCursor,),
+    ),
+    Operation(
+        method="GET",
+        path="/jobs/stats",
+        name="countJobs",
+        tag="jobs",
+        summary="Count background work by kind",
+        handler=count_jobs,
+        permission=Permission.SEE_JOBS,
+        answer=job_schemas.JobStats,
+    ),
+    Operation(
+        method="GET",
+        path="/jobs/{id}",
+        name="findJob",
+        tag="jobs",
+        summary="Read a job",
+        handler=find_job,
+        permission=Permission.SEE_JOBS,
+        answer=job_schemas.Job,
+        errors=(NotFound,),
+    ),
+    Operation(
+        method="POST",
+        path="/jobs/{id}/retry",
+        name="retryJob",
+        tag="jobs",
+        summary="Retry a dead job",
+        description="It has all its tries again, and is due at once.",
+        handler=retry_job,
+        permission=Permission.STEER_JOBS,
+        idempotent_by_key=True,
+        answer=job_schemas.Job,
+        errors=(NotFound, JobNotDead),
+    ),
+    Operation(
+        method="POST",
+        path="/jobs/dead/retry",
+        name="retryJobs",
+        tag="jobs",
+        summary="Retry all dead jobs of a kind",
+        description="The oldest 1,000 of them in one call; `more` tells whether to ask again.",
+        handler=retry_jobs,
+        permission=Permission.STEER_JOBS,
+        idempotent_by_key=True,
+        body=Body(job_schemas.DeadJobs, example={"kind": "task.overdue"}),
+        answer=job_schemas.RetriedJobs,
+    ),
+    Operation(
+        method="DELETE",
+        path="/jobs/{id}",
+        name="discardJob",
+        tag="jobs",
+        summary="Discard a dead job",
+        description="It is removed for good.",
+        handler=discard_job,
+        permission=Permission.STEER_JOBS,
+        status=204,
+        errors=(NotFound, JobNotDead),
+    ),
+)
