@@ -1,4 +1,8 @@
-"""Every statement on background work, scans, idempotency keys, and what is removed for good."""
+"""Every statement on background work, scans, idempotency keys, and what is removed for good.
+
+Rows that were chosen are named as an array: a join with them would be planned for many more, and read the
+whole table.
+"""
 
 from __future__ import annotations
 
@@ -77,9 +81,9 @@ SELECT id FROM ledger WHERE state = 'pending' AND run_at <= now() ORDER BY run_a
 """
 
 UNFINISHED_KINDS: Final = """
-SELECT kind FROM unnest(%(kinds)s::text[]) AS kind
-WHERE EXISTS (SELECT FROM ledger WHERE ledger.kind = kind.kind AND state = 'pending')
-   OR EXISTS (SELECT FROM ledger WHERE ledger.kind = kind.kind AND state = 'running')
+SELECT kind FROM ledger WHERE state = 'pending' AND kind = ANY(%(kinds)s::text[])
+UNION
+SELECT kind FROM ledger WHERE state = 'running' AND kind = ANY(%(kinds)s::text[])
 """
 
 COUNT_JOBS: Final = """
@@ -113,7 +117,7 @@ WITH due AS MATERIALIZED (
 ), numbered AS (
   SELECT id, due_date, row_number() OVER (ORDER BY due_date, id) AS number FROM due
 ), marked AS (
-  UPDATE tasks SET notified_due_date = due.due_date FROM due WHERE tasks.id = due.id
+  UPDATE tasks SET notified_due_date = due_date WHERE id = ANY(ARRAY(SELECT id FROM due))
 )
 INSERT INTO ledger (id, kind, subject, payload, state, tries, max_tries, fence, run_at, created_at)
 SELECT given.id, 'task.overdue', numbered.id, jsonb_build_object('due_date',
@@ -166,15 +170,15 @@ WITH gone AS (
   SELECT id FROM sessions WHERE id < {_OLDEST_SESSION} AND created_at < now() - %(kept)s::interval
   ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-DELETE FROM sessions USING gone WHERE sessions.id = gone.id
+DELETE FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """  # noqa: S608 put together from constants
 
 REMOVE_KEYS: Final = """
 WITH gone AS (
-  SELECT user_id, key FROM idempotency_keys WHERE kept_at < now() - %(kept)s::interval
+  SELECT ctid FROM idempotency_keys WHERE kept_at < now() - %(kept)s::interval
   ORDER BY kept_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-DELETE FROM idempotency_keys AS k USING gone WHERE k.user_id = gone.user_id AND k.key = gone.key
+DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(SELECT ctid FROM gone))
 """
 
 REMOVE_DONE: Final = """
@@ -182,7 +186,7 @@ WITH gone AS (
   SELECT id FROM ledger WHERE state = 'done' AND finished_at < now() - %(kept)s::interval
   ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-DELETE FROM ledger USING gone WHERE ledger.id = gone.id
+DELETE FROM ledger WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """
 
 REMOVE_DELETED: Final = """
@@ -190,16 +194,17 @@ WITH old AS MATERIALIZED (
   SELECT id, user_id FROM tasks WHERE deleted_at IS NOT NULL AND deleted_at < now() - %(kept)s::interval
   ORDER BY deleted_at LIMIT %(limit)s
 ), owners AS MATERIALIZED (
-  SELECT id FROM users WHERE id IN (SELECT user_id FROM old) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+  SELECT id FROM users WHERE id = ANY(ARRAY(SELECT user_id FROM old))
+  ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ), gone AS MATERIALIZED (
   SELECT id, user_id FROM tasks
-  WHERE id IN (SELECT id FROM old) AND user_id IN (SELECT id FROM owners)
+  WHERE id = ANY(ARRAY(SELECT id FROM old)) AND user_id IN (SELECT id FROM owners)
     AND deleted_at IS NOT NULL AND deleted_at < now() - %(kept)s::interval
   FOR UPDATE SKIP LOCKED
 ), moved AS (
-  UPDATE users SET data_version = data_version + 1 WHERE id IN (SELECT user_id FROM gone)
+  UPDATE users SET data_version = data_version + 1 WHERE id = ANY(ARRAY(SELECT user_id FROM gone))
 )
-DELETE FROM tasks WHERE id IN (SELECT id FROM gone)
+DELETE FROM tasks WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """
 """It is a change of the owners' tasks: their lists of deleted ones show less. Owners first, as everywhere."""
 
@@ -208,5 +213,5 @@ WITH gone AS (
   SELECT subject FROM login_attempts WHERE tried_at < now() - %(kept)s::interval
   ORDER BY tried_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-DELETE FROM login_attempts AS a USING gone WHERE a.subject = gone.subject
+DELETE FROM login_attempts WHERE subject = ANY(ARRAY(SELECT subject FROM gone))
 """

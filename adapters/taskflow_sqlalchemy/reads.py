@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _INT_MAX: Final = 2**31 - 1
 
+_USER: Final = len(queries.USER_COLUMNS)
+
 
 class SqlAlchemyReads:
     """Questions about tasks and users (ports `TaskReads` and `UserReads`)."""
@@ -100,7 +102,7 @@ class SqlAlchemyReads:
         """Return what signing in needs."""
         parameters = {"email": email, "network": origin.network, "user_agent": origin.user_agent}
         rows = await fetch_all(self._connections, queries.CREDENTIALS, parameters)
-        return Credentials(_user(rows[0][:8]), *rows[0][8:]) if rows else None
+        return Credentials(_user(rows[0][:_USER]), *rows[0][_USER:]) if rows else None
 
 
 def _task(row: tuple[Any, ...]) -> TaskView:
@@ -126,5 +128,5 @@ def _entry(row: tuple[Any, ...]) -> HistoryEntry:
 
 
 def _user(row: tuple[Any, ...]) -> UserView:
-    id, email, name, role, active, created_at, updated_at, version = row
-    return UserView(id, email, name, Role(role), active, created_at, updated_at, version)
+    id, email, name, role, active, created_at, updated_at, version, notifications = row
+    return UserView(id, email, name, Role(role), active, created_at, updated_at, version, notifications)

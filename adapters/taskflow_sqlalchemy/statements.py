@@ -130,7 +130,7 @@ WITH gone AS (
   SELECT tasks.id FROM users JOIN tasks ON tasks.user_id = users.id
   WHERE users.deleted_at IS NOT NULL LIMIT %(limit)s FOR UPDATE OF tasks SKIP LOCKED
 )
-DELETE FROM tasks USING gone WHERE tasks.id = gone.id
+DELETE FROM tasks WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """
 """Waits for nobody, so it cannot deadlock; a cascade over thousands of rows would."""
 
@@ -140,7 +140,7 @@ WITH gone AS (
   WHERE deleted_at IS NOT NULL AND NOT EXISTS (SELECT FROM tasks WHERE tasks.user_id = users.id)
   LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-DELETE FROM users USING gone WHERE users.id = gone.id
+DELETE FROM users WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """
 
 _SESSION_COLUMNS: Final = (

@@ -114,9 +114,9 @@ def _mark_overdue() -> None:
         op.execute(f"UPDATE tasks SET notified_due_date = due_date WHERE {overdue}")  # noqa: S608 a constant
         return
     step = sa.text(
-        "WITH some AS (SELECT id, due_date FROM tasks "  # noqa: S608 constants
+        "WITH step AS (SELECT id, due_date FROM tasks "  # noqa: S608 constants
         f"WHERE {overdue} ORDER BY due_date, id LIMIT {_STEP} FOR NO KEY UPDATE) "
-        "UPDATE tasks SET notified_due_date = some.due_date FROM some WHERE tasks.id = some.id"
+        "UPDATE tasks SET notified_due_date = step.due_date FROM step WHERE tasks.id = step.id"
     )
     while op.get_bind().execute(step).rowcount:
         pass
