@@ -10,12 +10,14 @@ code  means
 4     not found, or not to be seen
 5     forbidden
 6     who asks is not known
-7     the present state does not allow it (taken, last admin, …)
+7     the present state does not allow it (taken, last admin, not dead, …)
 8     it changed since it was read
 9     a dependency cannot serve this now; later it may
 10    settings are missing or wrong
 11    it cannot start: a port or a data directory in use, a database that cannot be used
 12    too many requests, or failed log-ins; later it may be done
+13    an idempotency key was another request's
+14    a notice was refused for good
 130   interrupted
 ====  =========================================================
 """
@@ -34,11 +36,13 @@ from taskflow_core import (
     Conflict,
     Forbidden,
     InvalidInput,
+    KeyReused,
     NotFound,
     RateLimited,
     TaskFlowError,
     Unauthenticated,
     Unavailable,
+    Undeliverable,
     VersionMismatch,
 )
 from taskflow_http.problems import fault_entries, outcome, problem
@@ -56,6 +60,8 @@ EXIT_CODES: Final[Mapping[type[Exception], int]] = {
     SettingsError: 10,
     StartError: 11,
     RateLimited: 12,
+    KeyReused: 13,
+    Undeliverable: 14,
 }
 """The nearest base class that stands here decides."""
 

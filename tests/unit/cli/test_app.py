@@ -14,8 +14,8 @@ from taskflow_cli.app import COMMANDS, cli
 
 def test_the_list_of_commands_is_that_of_the_design() -> None:
     assert list(COMMANDS) == [
-        *("dev", "serve", "migrate", "seed", "doctor", "openapi"),
-        *("users", "sessions", "auth", "tasks"),
+        *("dev", "serve", "worker", "scheduler", "migrate", "seed", "doctor", "openapi"),
+        *("users", "sessions", "auth", "tasks", "jobs"),
     ]
 
 

@@ -86,6 +86,10 @@ async def test_other_errors_are_not_tried_again() -> None:
     assert len(losing.calls) == 1
 
 
+# They come again by themselves, and nobody waits for them.
+_BACKGROUND = ("run_job", "reconcile", "notify_overdue", "schedule_clean_up")
+
+
 def test_every_use_case_that_writes_is_tried_again() -> None:
     wrapped = retried(World().use_cases)
     reads = {name for name in UseCases.__slots__ if not isinstance(getattr(wrapped, name), Retried)}
@@ -99,5 +103,9 @@ def test_every_use_case_that_writes_is_tried_again() -> None:
         "read_history",
         "find_user",
         "list_users",
+        "find_job",
+        "list_jobs",
+        "count_jobs",
+        *_BACKGROUND,
     }
     assert len(WRITES) + len(reads) == len(UseCases.__slots__)

@@ -18,6 +18,16 @@ def test_an_account_from_its_creation_to_its_end(taskflow: Cli, world: World) ->
     assert taskflow("users", "show", "ada@example.com").exit_code == 4
 
 
+def test_who_wants_no_notices_says_so(taskflow: Cli, world: World) -> None:
+    world.add_user(email="ada@example.com")
+    assert taskflow.json("users", "show", "ada@example.com")["notifications"] is True
+    quiet = taskflow.json("users", "update", "ada@example.com", "--no-notifications", "--name", "Ada")
+    assert (quiet["notifications"], quiet["name"]) == (False, "Ada")
+    own = taskflow.json("users", "update", "ada@example.com", "--notifications", "--as", "ada@example.com")
+    assert (own["notifications"], own["name"]) == (True, "Ada")
+    assert taskflow("users", "update", "ada@example.com").exit_code == 2
+
+
 def test_the_password_is_asked_for_and_never_shown(taskflow: Cli, world: World) -> None:
     made = taskflow("users", "create", "ada@example.com", stdin="a long password\na long password\n")
     assert made.exit_code == 0
