@@ -103,6 +103,11 @@ FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {"kind": check_kind}
 """The rule of each field of a question that has one beyond its type; it raises ValueError with a sentence."""
 
 
+def _plain(error: str) -> str:
+    """Return what every store can hold: what a library says of its failure may be anything."""
+    return error.encode("utf-8", "replace").decode().replace("\0", "")
+
+
 @dataclass(slots=True, kw_only=True)
 class LedgerEntry:
     """A unit of background work and its rules.
@@ -189,7 +194,7 @@ class LedgerEntry:
             chance: See `back_off`.
             final: Whether another try would be of no use.
         """
-        self.error = error[:ERROR_MAX]
+        self.error = _plain(error)[:ERROR_MAX]
         if final or self.tries >= self.max_tries:
             self._end(JobState.DEAD, now)
         else:

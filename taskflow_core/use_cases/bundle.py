@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from taskflow_core.use_cases.auth.register import Registration
     from taskflow_core.use_cases.auth.signing_in import SignedIn
     from taskflow_core.use_cases.ledger.dead_letters import Retried
+    from taskflow_core.use_cases.ledger.reconcile import Reconciled
     from taskflow_core.use_cases.ledger.run import Ran
     from taskflow_core.use_cases.ledger.sample import Sample
     from taskflow_core.use_cases.tasks.batch import Batch
@@ -87,8 +88,8 @@ R = TypeVar("R")
 UseCase: TypeAlias = Callable[[C, Actor], Coroutine[Any, Any, R]]
 """What a use case is to those who call it: a command and who gives it, in; the result, out."""
 
-Scan: TypeAlias = Callable[[], Coroutine[Any, Any, bool]]
-"""What a scheduler does again and again: returns whether there was anything to do."""
+Scan: TypeAlias = Callable[[], Coroutine[Any, Any, "Reconciled | bool"]]
+"""What a scheduler does again and again: what it returns is true where there was anything to do."""
 
 
 class Refresh(Protocol):

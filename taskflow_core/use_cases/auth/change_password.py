@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskflow_core.ports.persistence import LoginAttempts, Transactions, UserReads
     from taskflow_core.ports.security import CommonPasswords, PasswordHasher
     from taskflow_core.ports.time import Clock, Ids
-from taskflow_core.users import UserView
+    from taskflow_core.users import UserView
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskflow_core.errors import Unavailable
+from taskflow_core.use_cases.ledger.run import Ran
 
 if TYPE_CHECKING:
     from taskflow_core.ports.persistence import Transaction, Transactions
@@ -21,6 +22,23 @@ HINTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What was put right; true where anything was.
+
+    Attributes:
+        ended: The tries that workers left behind.
+        hinted: How many jobs were hinted at.
+    """
+
+    ended: tuple[Ran, ...] = ()
+    hinted: int = 0
+
+    def __bool__(self) -> bool:
+        """Return whether there was anything to do."""
+        return bool(self.ended or self.hinted)
+
+
+@dataclass(frozen=True, slots=True)
 class Reconcile:
     """End the tries of workers that died, and hint again at what is due: hints may have been lost."""
 
@@ -29,18 +47,18 @@ class Reconcile:
     chance: Chance
     every: timedelta = EVERY
 
-    async def __call__(self) -> bool:
-        """Return whether there was anything to do; False too where it is not due or another is at it."""
+    async def __call__(self) -> Reconciled:
+        """Return what was done: nothing, too, where it is not due or another is at it."""
         near_empty = await self._is_near_empty()
         async with self.transactions() as transaction:
             if not await transaction.scans.take(SCAN):
-                return False
-            expired = await self._expire(transaction)
+                return Reconciled()
+            ended = await self._expire(transaction)
             due = await transaction.ledger.due(limit=HINTS) if near_empty else ()
             transaction.ledger.hint(due)
-            transaction.scans.put_off(SCAN, timedelta() if expired == EXPIRED_STEP else self.every)
+            transaction.scans.put_off(SCAN, timedelta() if len(ended) == EXPIRED_STEP else self.every)
             await transaction.commit()
-        return bool(expired or due)
+        return Reconciled(ended, len(due))
 
     async def _is_near_empty(self) -> bool:
         # Asked before the transaction, which waits for nothing but its database.
@@ -49,9 +67,12 @@ class Reconcile:
         except Unavailable:
             return False
 
-    async def _expire(self, transaction: Transaction) -> int:
+    async def _expire(self, transaction: Transaction) -> tuple[Ran, ...]:
         entries, now = await transaction.ledger.load_expired(limit=EXPIRED_STEP)
+        ended = []
         for entry in entries:
+            job = replace(entry)
             entry.expire(now, self.chance())
             transaction.ledger.save(entry)
-        return len(entries)
+            ended.append(Ran.ended(job, entry))
+        return tuple(ended)

@@ -63,6 +63,12 @@ class Ran:
     error: str | None = None
     after: LedgerEntry | None = None
 
+    @classmethod
+    def ended(cls, job: LedgerEntry, after: LedgerEntry) -> Ran:
+        """Return the try that failed and left the job as it is `after`."""
+        outcome = Outcome.DIED if after.state is JobState.DEAD else Outcome.FAILED
+        return cls(job, outcome, after.error, after)
+
 
 @dataclass(frozen=True, slots=True)
 class RunJob:
@@ -118,7 +124,7 @@ class RunJob:
         ended = await self._end(job, lambda held, now: held.fail(told, now, self.chance(), final=final))
         if ended is None:
             return Ran(job, Outcome.LOST, told)
-        return Ran(job, Outcome.DIED if ended.state is JobState.DEAD else Outcome.FAILED, told, ended)
+        return Ran.ended(job, ended)
 
     def _told(self, error: Exception) -> str:
         """Return what is kept of an error: no stack, and of ours no more than anybody may read."""
