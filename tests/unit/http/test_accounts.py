@@ -99,3 +99,36 @@ async def test_no_secret_leaves(world: World) -> None:
         answer = await world.send("admin", "GET", path)
         assert not any(secret in answer.text for secret in secrets)
         assert "password" not in answer.text.lower()
+
+
+async def test_everybody_chooses_whether_to_be_told(world: World) -> None:
+    answer = await world.send("user", "PATCH", "/users/me", json={"notifications": False})
+
+    assert (answer.status_code, answer.json()["notifications"], answer.json()["version"]) == (200, False, 2)
+    own = await world.send("user", "GET", "/users/me")
+    listed = (await world.send("admin", "GET", "/users?search=user@")).json()["data"]
+    assert own.json()["notifications"] is False
+    assert [user["notifications"] for user in listed] == [False]
+    again = await world.send("user", "PATCH", "/users/me", json={"notifications": False})
+    assert again.json()["version"] == 2
+
+
+async def test_notifications_by_id(world: World) -> None:
+    own, others = (f"/users/{world.people[name].id}" for name in ("user", "other"))
+    off = {"notifications": False}
+
+    codes = [
+        (await world.send(who, "PATCH", path, json=off)).status_code
+        for who, path in (("user", own), ("user", others), ("manager", others), ("admin", others))
+    ]
+
+    assert codes == [200, 404, 403, 200]
+    assert not world.store.users[world.people["other"].id].notifications
+
+
+async def test_notifications_are_true_or_false(world: World) -> None:
+    for value in (None, "false", 0, 1, ["x"]):
+        answer = await world.send("user", "PATCH", "/users/me", json={"notifications": value})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/notifications")
+    made = await world.send("admin", "POST", "/users", json=NEW | {"notifications": False})
+    assert made.status_code == 422

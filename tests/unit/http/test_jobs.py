@@ -1,0 +1,249 @@
+"""Background work by HTTP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from support.http_world import NOBODY, World
+from taskflow_core import Actor, Forbidden, JobQuery, JobState, Role
+from taskflow_core.use_cases.ledger import dead_letters
+
+
+async def get(world: World, path: str) -> Any:
+    answer = await world.send("admin", "GET", path)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_job_tells_all_of_itself(world: World) -> None:
+    id = world.job("task.overdue", subject=NOBODY, dead=True, max_tries=7, request_id="r-1")
+    world.store.ledger[id].run_at += timedelta(seconds=2)
+
+    assert await get(world, f"/jobs/{id}") == {
+        "id": str(id),
+        "kind": "task.overdue",
+        "subject": str(NOBODY),
+        "state": "dead",
+        "attempts": 1,
+        "maxAttempts": 7,
+        "runAt": "2030-01-01T00:00:02Z",
+        "error": "It was told to fail.",
+        "createdAt": "2030-01-01T00:00:00Z",
+        "finishedAt": "2030-01-01T00:00:00Z",
+        "requestId": "r-1",
+    }
+
+
+async def test_a_job_of_nothing_yet(world: World) -> None:
+    told = await get(world, f"/jobs/{world.job()}")
+
+    empty = ("subject", "error", "finishedAt", "requestId")
+    assert [told[name] for name in empty] == [None] * 4
+    assert (told["state"], told["attempts"]) == ("pending", 0)
+
+
+async def test_lists_are_newest_first_and_filtered(world: World) -> None:
+    one, two, three = world.job("a"), world.job("b", dead=True), world.job("a", dead=True)
+
+    async def ids(query: str) -> list[str]:
+        return [job["id"] for job in (await get(world, query))["data"]]
+
+    assert await ids("/jobs") == [str(three), str(two), str(one)]
+    assert await ids("/jobs?kind=a") == [str(three), str(one)]
+    assert await ids("/jobs?state=pending") == [str(one)]
+    assert await ids("/jobs?state=dead&kind=b") == [str(two)]
+    assert await ids("/jobs?state=running") == []
+    assert await ids("/jobs/dead") == [str(three), str(two)]
+    assert await ids("/jobs/dead?kind=b") == [str(two)]
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/dead", "/jobs?kind=a&state=dead", "/jobs/dead?kind=a"])
+async def test_pages_are_linked(world: World, path: str) -> None:
+    ids = [str(world.job("a", dead=True)) for _ in range(5)]
+    base, _, query = path.partition("?")
+
+    seen, reference = [], f"?{query}&limit=2" if query else "?limit=2"
+    while reference:
+        answer = await world.send("admin", "GET", base + reference)
+        seen += [job["id"] for job in answer.json()["data"]]
+        link = answer.headers.get("link")
+        assert (link is None) == (answer.json()["nextCursor"] is None)
+        reference = "" if link is None else link.removeprefix("<").removesuffix('>; rel="next"')
+
+    assert seen == ids[::-1]
+
+
+@pytest.mark.parametrize("other", ["/jobs?kind=a", "/jobs?state=pending", "/jobs/dead", "/users", "/tasks"])
+async def test_a_cursor_of_another_list_is_refused(world: World, other: str) -> None:
+    for _ in range(2):
+        world.job()
+    cursor = (await get(world, "/jobs?limit=1"))["nextCursor"]
+
+    answer = await world.send("admin", "GET", other + ("&" if "?" in other else "?") + f"cursor={cursor}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["state=DEAD", "state=", "kind=", "kind=%00", "kind=%ED%A0%80", "kind=" + "x" * 101, "limit=0",
+     "limit=101", "cursor=", "cursor=x", "userId=any", "kind=a&kind=a"],
+)  # fmt: skip
+async def test_impossible_questions(world: World, query: str) -> None:
+    answer = await world.send("admin", "GET", f"/jobs?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) in [(422, "invalid"), (400, "invalid_cursor")]
+    name = query.partition("=")[0]
+    assert answer.status_code == 400 or [e["parameter"] for e in answer.json()["errors"]] == [name]
+
+
+async def test_the_state_of_the_dead_is_no_parameter(world: World) -> None:
+    assert (await world.send("admin", "GET", "/jobs/dead?state=done")).status_code == 422
+
+
+async def test_counts_by_kind(world: World) -> None:
+    world.job("b")
+    for _ in range(2):
+        world.job("a")
+    world.job("a", delay=timedelta(hours=1))
+    world.job("a", dead=True)
+    done = world.job("c")
+    world.store.ledger[done].state = JobState.DONE
+    world.store.ledger[world.job("b")].claim(world.clock())
+    world.clock.advance(minutes=1)
+
+    assert await get(world, "/jobs/stats") == {
+        "kinds": [
+            {
+                "kind": "a", "due": 2, "scheduled": 1, "running": 0, "dead": 1,
+                "oldestDueAt": "2030-01-01T00:00:00Z",
+            },
+            {
+                "kind": "b", "due": 1, "scheduled": 0, "running": 1, "dead": 0,
+                "oldestDueAt": "2030-01-01T00:00:00Z",
+            },
+        ]
+    }  # fmt: skip
+
+
+async def test_counts_of_nothing(world: World) -> None:
+    assert await get(world, "/jobs/stats") == {"kinds": []}
+
+
+async def test_a_dead_job_is_retried(world: World) -> None:
+    id = world.job("a", dead=True)
+    world.clock.advance(hours=1)
+
+    answer = await world.send("admin", "POST", f"/jobs/{id}/retry")
+
+    told = answer.json()
+    assert answer.status_code == 200
+    assert (told["id"], told["state"], told["attempts"], told["finishedAt"]) == (str(id), "pending", 0, None)
+    assert told["runAt"] == "2030-01-01T01:00:00Z"
+    assert told["error"] == "It was told to fail."
+    assert told == await get(world, f"/jobs/{id}")
+    assert list(world.queue.hints) == [id]
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/retry"), ("DELETE", "")])
+async def test_what_is_not_dead_takes_care_of_itself(world: World, method: str, path: str) -> None:
+    id = world.job()
+
+    answer = await world.send("admin", method, f"/jobs/{id}{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_not_dead")
+    assert world.store.ledger[id].state is JobState.PENDING
+
+
+async def test_a_dead_job_is_discarded(world: World) -> None:
+    id, other = world.job(dead=True), world.job(dead=True)
+
+    answer = await world.send("admin", "DELETE", f"/jobs/{id}")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert list(world.store.ledger) == [other]
+
+
+async def test_all_dead_jobs_of_a_kind_are_retried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "RETRY_STEP", 2)
+    chosen, other = [world.job("a", dead=True) for _ in range(3)], world.job("b", dead=True)
+
+    answers = [await world.send("admin", "POST", "/jobs/dead/retry", json={"kind": "a"}) for _ in range(3)]
+
+    assert [answer.json() for answer in answers] == [
+        {"retried": 2, "more": True}, {"retried": 1, "more": False}, {"retried": 0, "more": False},
+    ]  # fmt: skip
+    states = {id: entry.state for id, entry in world.store.ledger.items()}
+    assert states == dict.fromkeys(chosen, JobState.PENDING) | {other: JobState.DEAD}
+
+
+@pytest.mark.parametrize("kind", ["", "\0", "\ud800", "x" * 101, 5, None, ["a"]])
+async def test_no_kind_at_all(world: World, kind: Any) -> None:
+    body = f'{{"kind": {kind!r}}}'.replace("'", '"').replace("None", "null").replace("\\x00", "\\u0000")
+
+    answer = await world.send(
+        "admin", "POST", "/jobs/dead/retry", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.status_code == 400 or answer.json()["errors"][0]["pointer"] == "/kind"
+
+
+async def test_who_may_not_is_refused_before_anything_is_read(world: World) -> None:
+    for who in ("user", "manager"):
+        bad = await world.send(who, "POST", "/jobs/dead/retry", content=b"{")
+        odd = await world.send(who, "GET", "/jobs?limit=none")
+        assert (bad.status_code, odd.status_code) == (403, 403)
+
+
+async def test_the_use_case_looks_too(world: World) -> None:
+    """The route is not the only door, so it is not the only lock."""
+    user = Actor.of(world.people["user"].id, Role.USER)
+    for asked in (
+        world.use_cases.list_jobs(JobQuery(), user), world.use_cases.count_jobs(user),
+        world.use_cases.find_job(world.job(), user), world.use_cases.retry_jobs("a", user),
+    ):  # fmt: skip
+        with pytest.raises(Forbidden):
+            await asked
+
+
+async def test_a_demoted_admin_sees_nothing_any_more(world: World) -> None:
+    await world.send("admin", "PATCH", f"/users/{world.people['manager'].id}", json={"role": "admin"})
+    assert (await world.send("manager", "GET", "/jobs")).status_code == 200
+
+    await world.send("admin", "PATCH", f"/users/{world.people['manager'].id}", json={"role": "manager"})
+
+    assert (await world.send("manager", "GET", "/jobs")).status_code == 403
+
+
+async def test_deleting_an_account_makes_a_job_that_names_its_request(world: World) -> None:
+    path = f"/users/{world.people['other'].id}"
+
+    refused = await world.send("manager", "DELETE", path)
+    before = await get(world, "/jobs")
+    answer = await world.send("admin", "DELETE", path, headers={"X-Request-ID": "the-deletion"})
+
+    assert (refused.status_code, before["data"], answer.status_code) == (403, [], 204)
+    (job,) = (await get(world, "/jobs"))["data"]
+    assert (job["kind"], job["state"], job["requestId"]) == ("clean_up.users", "pending", "the-deletion")
+
+
+async def test_jobs_of_security_events_name_their_request(world: World) -> None:
+    login = {"email": "user@example.com", "password": "wrong, and long enough"}
+    for _ in range(5):
+        await world.send(None, "POST", "/auth/login", json=login, headers={"X-Request-ID": "the-fifth"})
+        world.clock.advance(minutes=10)
+    token = world.refresh_tokens.of(world.sessions["user"])
+    for name in ("first", "second"):
+        world.clock.advance(minutes=1)
+        await world.send(
+            None, "POST", "/auth/refresh", json={"refresh_token": token}, headers={"X-Request-ID": name}
+        )
+
+    jobs = (await get(world, "/jobs?kind=security.event"))["data"]
+
+    assert [job["requestId"] for job in jobs] == ["second", "the-fifth"]
+    assert {job["subject"] for job in jobs} == {str(world.people["user"].id)}
