@@ -16,11 +16,14 @@ from taskflow_core import (
     EventQuery,
     Forbidden,
     HistoryQuery,
+    JobQuery,
+    JobState,
     NewTask,
     NewUser,
     NotFound,
     PasswordReset,
     Role,
+    Sample,
     TaskChange,
     TaskChanges,
     TaskDeletion,
@@ -88,9 +91,22 @@ TO_USERS |= {
     "read_events of everyone": lambda on, who, _: on.read_events(EventQuery(owner=None), who),
 }
 TO_SESSIONS: dict[str, Use] = {"end_session": lambda on, who, id: on.end_session(id, who)}
-USES = TO_TASKS | TO_USERS | TO_SESSIONS
+TO_JOBS: dict[str, Use] = {
+    "find_job": lambda on, who, id: on.find_job(id, who),
+    "retry_job": lambda on, who, id: on.retry_job(id, who),
+    "discard_job": lambda on, who, id: on.discard_job(id, who),
+}
+TO_USERS |= {
+    "list_jobs": lambda on, who, _: on.list_jobs(JobQuery(), who),
+    "count_jobs": lambda on, who, _: on.count_jobs(who),
+    "retry_jobs": lambda on, who, _: on.retry_jobs("kind", who),
+    "add_sample": lambda on, who, _: on.add_sample(Sample(), who),
+}
+USES = TO_TASKS | TO_USERS | TO_SESSIONS | TO_JOBS
 # Their own tests tell who may: nobody is signed in yet, or the command is about nobody but oneself.
 BY_THEMSELVES = {"register", "log_in", "refresh", "authenticate", "change_password"}
+# Nobody asks for these: workers and schedulers do them.
+BY_THEMSELVES |= {"run_job", "reconcile", "notify_overdue", "schedule_clean_up"}
 
 Cells = tuple[Answer, Answer, Answer]
 SEES: dict[str, Cells] = {
@@ -113,6 +129,7 @@ ADMINISTERS = ASKS_ALL | {"manager": (F, F, F)}
 CHANGES_PROFILES = SEES | {"manager": (OK, F, F)}
 CHANGES_ACCOUNTS = SEES | {"user": (F, N, N), "manager": (F, F, F)}
 READS_EVENTS = ASKS | {"manager": (OK, F, F)}
+JOBS = ADMINISTERS | dict.fromkeys(("admin", "operator"), (OK, OK, N))
 SEES_SESSIONS = SEES | {"manager": (OK, F, F)} | dict.fromkeys(("admin", "operator"), (OK, OK, OK))
 
 EXPECTED: dict[str, dict[str, Cells]] = {
@@ -147,6 +164,13 @@ EXPECTED: dict[str, dict[str, Cells]] = {
     "change_user name and role": CHANGES_ACCOUNTS,
     "delete_user": CHANGES_ACCOUNTS,
     "purge_users": ADMINISTERS,
+    "find_job": JOBS,
+    "retry_job": JOBS,
+    "discard_job": JOBS,
+    "list_jobs": ADMINISTERS,
+    "count_jobs": ADMINISTERS,
+    "retry_jobs": ADMINISTERS,
+    "add_sample": ADMINISTERS,
 }
 
 
@@ -165,6 +189,8 @@ async def answers(name: str, who: str) -> Cells:
             id = world.add_task(owner).id
         if name in TO_SESSIONS and whose < 2:
             id = world.add_session(owner).id
+        if name in TO_JOBS and whose < 2:
+            id = world.add_job(state=JobState.DEAD, subject=owner).id
         try:
             await USES[name](world.use_cases, asking, id)
         except TaskFlowError as error:

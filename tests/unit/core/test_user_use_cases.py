@@ -14,6 +14,8 @@ from taskflow_core import (
     End,
     EventType,
     InvalidInput,
+    JobKind,
+    JobState,
     LastAdmin,
     NewUser,
     Role,
@@ -104,6 +106,16 @@ class TestChange:
         user = world.add_user()
         view = await world.use_cases.change_user(UserChange(user.id, UserChanges(name="N")), actor(user))
         assert (view.name, view.version) == ("N", 2)
+
+    async def test_one_may_opt_out_of_notices_and_in_again(self, world: World) -> None:
+        user = world.add_user()
+        for version, wanted in enumerate((False, True), start=2):
+            change = UserChange(user.id, UserChanges(notifications=wanted))
+            view = await world.use_cases.change_user(change, actor(user))
+            assert (view.notifications, view.version) == (wanted, version)
+            assert world.store.users[user.id].notifications is wanted
+        again = UserChange(user.id, UserChanges(notifications=True))
+        assert (await world.use_cases.change_user(again, actor(user))).version == 3
 
     async def test_a_change_that_changes_nothing_is_not_kept(self, world: World, admin: User) -> None:
         changes = UserChanges(name=admin.name, role=Role.ADMIN, active=True)
@@ -264,6 +276,19 @@ class TestDelete:
         assert [found.id for found in page.items] == [admin.id]
         command = NewUser(email="again@x.com", name="N", password=PASSWORD)
         assert (await world.use_cases.create_user(command, actor(admin))).id != user.id
+
+    async def test_what_was_the_accounts_goes_by_a_job(self, world: World, admin: User) -> None:
+        user = world.add_user()
+        world.add_task(user.id)
+        await world.use_cases.delete_user(UserDeletion(user.id), actor(admin, "request-1"))
+        (job,) = world.jobs()
+        assert (job.kind, job.request_id) == (JobKind.CLEAN_USERS, "request-1")
+        assert list(world.queue.hints) == [job.id]
+        assert len(world.store.tasks) == 1
+        await world.use_cases.run_job(job.id)
+        assert world.store.tasks == {}
+        assert world.store.users.keys() == {admin.id}
+        assert world.store.ledger[job.id].state is JobState.DONE
 
     async def test_it_minds_the_version(self, world: World, admin: User) -> None:
         user = world.add_user()

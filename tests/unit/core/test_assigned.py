@@ -1,0 +1,115 @@
+"""Who is told that a task became theirs: whoever did not make it so."""
+
+from uuid import UUID
+
+import pytest
+
+from support.samples import NOW, OPERATOR, World, actor
+from taskflow_core import (
+    Actor,
+    Batch,
+    BatchAction,
+    BatchFailed,
+    BatchItem,
+    JobKind,
+    JobState,
+    NewTask,
+    Role,
+    TaskChange,
+    TaskChanges,
+    User,
+)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def manager(world: World) -> User:
+    return world.add_user(Role.MANAGER)
+
+
+def told(world: World) -> list[tuple[object, object]]:
+    """Of which tasks who is to be told."""
+    return [(job.subject, job.payload["user_id"]) for job in world.jobs(JobKind.TASK_ASSIGNED)]
+
+
+async def test_a_task_made_for_somebody_else_is_told_of(world: World, manager: User) -> None:
+    other = world.add_user()
+    task = await world.use_cases.create_task(
+        NewTask(title="T", user_id=other.id), actor(manager, "request-1")
+    )
+    (job,) = world.jobs()
+    assert (job.kind, job.subject, job.payload) == (
+        JobKind.TASK_ASSIGNED,
+        task.id,
+        {"user_id": str(other.id)},
+    )
+    assert (job.request_id, job.created_at, job.state) == ("request-1", NOW, JobState.PENDING)
+    assert list(world.queue.hints) == [job.id]
+
+
+async def test_what_one_makes_for_oneself_is_not(world: World, manager: User) -> None:
+    await world.use_cases.create_task(NewTask(title="T"), actor(manager))
+    await world.use_cases.create_task(NewTask(title="T", user_id=manager.id), actor(manager))
+    assert world.jobs() == []
+    assert list(world.queue.hints) == []
+
+
+async def test_what_the_operator_makes_is(world: World) -> None:
+    user = world.add_user()
+    task = await world.use_cases.create_task(NewTask(title="T", user_id=user.id), OPERATOR)
+    assert told(world) == [(task.id, str(user.id))]
+
+
+@pytest.mark.parametrize("batch", [False, True])
+async def test_a_task_that_moves_is_told_of_to_its_new_owner(
+    world: World, manager: User, batch: bool
+) -> None:
+    first, second = world.add_user(), world.add_user()
+    task = world.add_task(first.id)
+    await move(world, [task.id], second.id, actor(manager), batch=batch)
+    assert told(world) == [(task.id, str(second.id))]
+
+
+@pytest.mark.parametrize("batch", [False, True])
+async def test_what_one_takes_or_what_does_not_move_is_not(world: World, manager: User, batch: bool) -> None:
+    first = world.add_user()
+    task = world.add_task(first.id)
+    await move(world, [task.id], first.id, actor(manager), batch=batch)
+    changes = TaskChange(task.id, TaskChanges(title="Another"))
+    await world.use_cases.change_task(changes, actor(manager))
+    await move(world, [task.id], manager.id, actor(manager), batch=batch)
+    assert world.jobs() == []
+
+
+async def test_of_a_batch_those_that_moved_are_told_of(world: World, manager: User) -> None:
+    first, second = world.add_user(), world.add_user()
+    moved = [world.add_task(first.id) for _ in range(3)]
+    there = world.add_task(second.id)
+    await move(world, [task.id for task in (*moved, there)], second.id, actor(manager), batch=True)
+    assert told(world) == [(task.id, str(second.id)) for task in moved]
+
+
+async def test_a_batch_that_fails_tells_nobody(world: World, manager: User) -> None:
+    first, second = world.add_user(), world.add_user()
+    items = (BatchItem(world.add_task(first.id).id), BatchItem(world.add_task(first.id).id, version=2))
+    changes = TaskChanges(user_id=second.id)
+    with pytest.raises(BatchFailed):
+        await world.use_cases.change_tasks(
+            Batch(action=BatchAction.UPDATE, items=items, changes=changes), actor(manager)
+        )
+    assert world.jobs() == []
+    assert list(world.queue.hints) == []
+
+
+async def move(world: World, ids: list[UUID], to: UUID, who: Actor, *, batch: bool) -> None:
+    changes = TaskChanges(user_id=to)
+    if not batch:
+        for id in ids:
+            await world.use_cases.change_task(TaskChange(id, changes), who)
+        return
+    items = tuple(BatchItem(id) for id in ids)
+    await world.use_cases.change_tasks(Batch(action=BatchAction.UPDATE, items=items, changes=changes), who)

@@ -1,0 +1,284 @@
+"""The handlers that tell people: whom, of what, and when there is nothing to tell any more."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from support.samples import NOW, PASSWORD, World, actor, new_id
+from taskflow_core import (
+    EventType,
+    InvalidCredentials,
+    JobKind,
+    JobState,
+    LedgerEntry,
+    LogInAttempt,
+    Notice,
+    NoticeKind,
+    Origin,
+    Outcome,
+    PasswordReset,
+    Priority,
+    RefreshReused,
+    Role,
+    Status,
+    Task,
+    TaskChange,
+    TaskChanges,
+    TaskDeletion,
+    Undeliverable,
+    User,
+    UserChange,
+    UserChanges,
+    UserDeletion,
+)
+from taskflow_core.permissions import Actor
+from taskflow_core.tasks import as_text
+from taskflow_core.use_cases.tasks import notify_overdue
+
+DUE = NOW - timedelta(minutes=5)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def work(world: World) -> None:
+    """Do all that is due."""
+    while await world.use_cases.run_job():
+        pass
+
+
+async def scan(world: World) -> None:
+    """See what fell overdue, and do all that is due."""
+    world.clock.forward(notify_overdue.EVERY)
+    await world.use_cases.notify_overdue()
+    await work(world)
+
+
+class TestOverdue:
+    def overdue(self, world: World, **owner: Any) -> Task:
+        return world.add_task(world.add_user(**owner).id, title="Write it", due_date=DUE)
+
+    async def test_the_owner_is_told(self, world: World) -> None:
+        task = self.overdue(world, email="a@b.example", name="Ada")
+        await scan(world)
+        (notice,) = world.notifier.sent
+        (job,) = world.jobs(JobKind.TASK_OVERDUE)
+        assert notice == Notice(
+            id=notice.id, kind=NoticeKind.TASK_OVERDUE, user_id=task.user_id, email="a@b.example", name="Ada",
+            at=job.created_at,
+            facts={"task_id": str(task.id), "title": "Write it", "due_date": as_text(DUE) or ""},
+        )  # fmt: skip
+        assert job.state is JobState.DONE
+        await scan(world)
+        assert len(world.notifier.sent) == 1
+
+    async def test_the_notices_id_is_the_tasks_and_the_due_dates(self, world: World) -> None:
+        task, other = self.overdue(world), self.overdue(world)
+        await scan(world)
+        world.store.told.clear()  # as if it were told anew
+        await scan(world)
+        world.store.tasks[task.id].due_date = DUE + timedelta(seconds=1)
+        await scan(world)
+        first, again, moved = (n.id for n in world.notifier.sent if n.facts["task_id"] == str(task.id))
+        assert first == again != moved
+        others = {n.id for n in world.notifier.sent if n.facts["task_id"] == str(other.id)}
+        assert len(others) == 1
+        assert others.isdisjoint({first, moved})
+        assert first.version == 5
+
+    @pytest.mark.parametrize("owner", [{"notifications": False}, {"active": False}])
+    async def test_who_opted_out_or_may_not_sign_in_is_not(self, world: World, owner: dict[str, Any]) -> None:
+        self.overdue(world, **owner)
+        await scan(world)
+        assert world.notifier.sent == []
+        (job,) = world.jobs(JobKind.TASK_OVERDUE)
+        assert job.state is JobState.DONE
+
+    async def test_nor_is_who_is_gone(self, world: World) -> None:
+        task = self.overdue(world)
+        await world.use_cases.notify_overdue()
+        await world.use_cases.delete_user(UserDeletion(task.user_id), Actor.operator())
+        await work(world)
+        assert world.notifier.sent == []
+
+    @pytest.mark.parametrize("how", ["completed", "moved", "cleared", "deleted"])
+    async def test_what_was_settled_meanwhile_is_not_told_and_can_be_again(
+        self, world: World, how: str
+    ) -> None:
+        task = self.overdue(world)
+        owner = actor(world.store.users[task.user_id])
+        await world.use_cases.notify_overdue()
+        changes = {
+            "completed": TaskChanges(status=Status.COMPLETED),
+            "moved": TaskChanges(due_date=NOW + timedelta(days=1)),
+            "cleared": TaskChanges(due_date=None),
+        }
+        if how == "deleted":
+            await world.use_cases.delete_task(TaskDeletion(task.id), owner)
+        else:
+            await world.use_cases.change_task(TaskChange(task.id, changes[how]), owner)
+        await work(world)
+        assert world.notifier.sent == []
+        assert world.store.told == {}
+        stored = world.store.tasks[task.id]
+        stored.deleted_at, stored.status, stored.due_date = None, Status.PENDING, DUE
+        await scan(world)
+        assert len(world.notifier.sent) == 1
+
+    async def test_a_refusal_for_good_is_its_death(self, world: World) -> None:
+        self.overdue(world)
+        world.notifier.error = Undeliverable("No such mailbox.")
+        await scan(world)
+        (job,) = world.jobs(JobKind.TASK_OVERDUE)
+        assert (job.state, job.error) == (JobState.DEAD, "No such mailbox.")
+
+
+class TestAssigned:
+    def assigned(self, world: World, task: Task, to: UUID) -> LedgerEntry:
+        return world.add_job(JobKind.TASK_ASSIGNED, subject=task.id, payload={"user_id": str(to)})
+
+    @pytest.mark.parametrize("due_date", [None, DUE])
+    async def test_the_new_owner_is_told(self, world: World, due_date: datetime | None) -> None:
+        owner = world.add_user()
+        task = world.add_task(owner.id, title="Write it", due_date=due_date, priority=Priority.HIGH)
+        job = self.assigned(world, task, owner.id)
+        await work(world)
+        assert world.notifier.sent == [
+            Notice(
+                id=job.id,
+                kind=NoticeKind.TASK_ASSIGNED,
+                user_id=owner.id,
+                email=owner.email,
+                name=owner.name,
+                at=NOW,
+                facts={"task_id": str(task.id), "title": "Write it", "due_date": as_text(due_date) or ""},
+            )
+        ]
+
+    @pytest.mark.parametrize("given", [{"notifications": False}, {"active": False}])
+    async def test_who_opted_out_or_may_not_sign_in_is_not(self, world: World, given: dict[str, Any]) -> None:
+        owner = world.add_user(**given)
+        self.assigned(world, world.add_task(owner.id), owner.id)
+        await work(world)
+        assert world.notifier.sent == []
+
+    async def test_nobody_is_told_of_what_is_somebody_elses_by_now_or_gone(self, world: World) -> None:
+        first, second = world.add_user(), world.add_user()
+        self.assigned(world, world.add_task(second.id), first.id)
+        self.assigned(world, world.add_task(first.id, deleted_at=NOW), first.id)
+        gone = world.add_user(deleted_at=NOW)
+        self.assigned(world, world.add_task(gone.id), gone.id)
+        await work(world)
+        assert world.notifier.sent == []
+        assert {job.state for job in world.jobs()} == {JobState.DONE}
+
+
+class TestSecurityEvents:
+    def event(self, world: World, user: User) -> LedgerEntry:
+        return world.add_job(JobKind.SECURITY_EVENT, subject=user.id, payload={"type": "role.changed"})
+
+    @pytest.mark.parametrize("given", [{}, {"notifications": False}, {"active": False}])
+    async def test_everybody_is_told_opted_out_or_not(self, world: World, given: dict[str, Any]) -> None:
+        user = world.add_user(**given)
+        job = self.event(world, user)
+        await work(world)
+        assert world.notifier.sent == [
+            Notice(
+                id=job.id,
+                kind=NoticeKind.SECURITY_EVENT,
+                user_id=user.id,
+                email=user.email,
+                name=user.name,
+                at=NOW,
+                facts={"type": "role.changed"},
+            )
+        ]
+
+    async def test_but_who_is_gone(self, world: World) -> None:
+        self.event(world, world.add_user(deleted_at=NOW))
+        await work(world)
+        assert world.notifier.sent == []
+
+    async def test_one_is_told_of_what_is_done_to_ones_account(self, world: World) -> None:
+        user = world.add_user()
+        change = UserChange(user.id, UserChanges(active=False))
+        await world.use_cases.change_user(change, Actor.operator("request-1"))
+        (job,) = world.jobs(JobKind.SECURITY_EVENT)
+        assert (job.subject, job.request_id) == (user.id, "request-1")
+        assert job.payload == {
+            "type": "activity.changed", "at": as_text(NOW), "active": "false", "by": "operator",
+        }  # fmt: skip
+        await work(world)
+        assert [notice.facts for notice in world.notifier.sent] == [job.payload]
+
+
+async def fail_to_log_in(world: World, _: User) -> None:
+    for _n in range(5):
+        with pytest.raises(InvalidCredentials):
+            await world.use_cases.log_in(LogInAttempt("a@b", "wrong password", request_id="request-1"))
+
+
+async def log_in_elsewhere(world: World, user: User) -> None:
+    user.password_hash = await world.passwords.hash(PASSWORD)
+    world.store.put_user(user)
+    world.add_session(user.id)
+    elsewhere = Origin(network="elsewhere", user_agent="Unknown/1.0")
+    await world.use_cases.log_in(LogInAttempt("a@b", PASSWORD, elsewhere, "request-1"))
+
+
+async def reuse_a_token(world: World, user: User) -> None:
+    token = world.refresh_tokens.of(world.add_session(user.id))
+    await world.use_cases.refresh(token)
+    world.clock.forward(timedelta(minutes=1))
+    with pytest.raises(RefreshReused):
+        await world.use_cases.refresh(token, "request-1")
+
+
+async def get_a_new_password(world: World, user: User) -> None:
+    await world.use_cases.reset_password(PasswordReset(user.id, PASSWORD), Actor.operator("request-1"))
+
+
+async def get_another_role(world: World, user: User) -> None:
+    change = UserChange(user.id, UserChanges(role=Role.MANAGER, active=False))
+    await world.use_cases.change_user(change, Actor.operator("request-1"))
+
+
+@pytest.mark.parametrize(
+    ("happen", "types"),
+    [
+        (fail_to_log_in, [EventType.LOGIN_FAILURES]),
+        (log_in_elsewhere, [EventType.NEW_DEVICE]),
+        (reuse_a_token, [EventType.REFRESH_REUSED]),
+        (get_a_new_password, [EventType.PASSWORD_CHANGED]),
+        (get_another_role, [EventType.ROLE_CHANGED, EventType.ACTIVITY_CHANGED]),
+    ],
+)
+async def test_each_event_makes_a_job(
+    world: World, happen: Callable[[World, User], Awaitable[None]], types: list[EventType]
+) -> None:
+    user = world.add_user(email="a@b")
+    await happen(world, user)
+    assert [event.type for event in world.events()] == types
+    facts = [{**event.detail, "type": event.type, "at": as_text(event.at)} for event in world.events()]
+    jobs = world.jobs(JobKind.SECURITY_EVENT)
+    assert [job.payload for job in jobs] == facts
+    assert {(job.subject, job.request_id) for job in jobs} == {(user.id, "request-1")}
+
+
+async def test_a_job_about_nothing_fails(world: World) -> None:
+    world.add_job(JobKind.SECURITY_EVENT, payload={"type": "role.changed"})
+    ran = await world.use_cases.run_job()
+    assert ran is not None
+    assert ran.outcome is Outcome.FAILED
+    assert "is about somebody" in (ran.error or "")
+
+
+async def test_a_task_nobody_has_is_told_of_to_nobody(world: World) -> None:
+    world.add_job(JobKind.TASK_OVERDUE, subject=new_id(), payload={"due_date": as_text(DUE) or ""})
+    await work(world)
+    assert world.notifier.sent == []
