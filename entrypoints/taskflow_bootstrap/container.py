@@ -98,6 +98,12 @@ def _open_queue(clients: AsyncExitStack, settings: Settings) -> LateQueue:
     return queue
 
 
+def _open_notifier(clients: AsyncExitStack, settings: Settings) -> Notifier:
+    notifier = make_notifier(settings)
+    clients.push_async_callback(notifier.aclose)
+    return notifier
+
+
 def _open_passwords(clients: AsyncExitStack, settings: Settings) -> PasswordHasher:
     passwords = make_passwords(settings)
     clients.callback(passwords.close)
@@ -150,7 +156,7 @@ class Container(containers.DeclarativeContainer):
         Tools, settings, passwords, common, tokens, refresh_tokens, clock, ids, chance
     )
     queue: providers.Provider[LateQueue] = providers.Singleton(_open_queue, clients, settings)
-    notifier: providers.Provider[Notifier] = providers.Singleton(make_notifier, settings)
+    notifier: providers.Provider[Notifier] = providers.Singleton(_open_notifier, clients, settings)
 
     engine: providers.Provider[AsyncEngine] = providers.Singleton(_open_engine, clients, settings)
     transactions: providers.Provider[Transactions] = providers.Singleton(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 from taskflow_worker.scheduler import run_scheduler
@@ -15,6 +16,7 @@ from taskflow_bootstrap.processes import Child, Processes
 from taskflow_bootstrap.running import run, stop_asked
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import Handler
+from taskflow_core.use_cases.bundle import Scan
 
 CONCURRENCY: Final = 4
 DRAIN_SECONDS: Final = 10.0
@@ -57,41 +59,17 @@ def work(
 
 async def _work(settings: Settings, handlers: Mapping[str, Handler], concurrency: int, child: Child) -> None:
     configure_logs(settings)
-    container = Container(settings=settings, handlers=handlers)
     with stop_asked(child.lifeline) as stop:
-        try:
-            await work_in(
-                container,
+        async with _container(settings, handlers) as container:
+            await run_worker(
+                container.use_cases().run_job,
+                redis_url=settings.redis_url,
                 stop=stop,
                 on_ready=child.ready,
                 beat=child.beat,
                 concurrency=concurrency,
                 drain=DRAIN_SECONDS,
             )
-        finally:
-            await close(container)
-
-
-async def work_in(
-    container: Container,
-    *,
-    stop: asyncio.Event,
-    on_ready: Callable[[], None],
-    beat: Callable[[], None] = lambda: None,
-    concurrency: int = CONCURRENCY,
-    drain: float = DRAIN_SECONDS,
-) -> None:
-    """Do jobs in this event loop until `stop` is set, then end what is under way, within `drain` seconds."""
-    settings: Settings = container.settings()
-    await run_worker(
-        container.use_cases().run_job,
-        redis_url=settings.redis_url,
-        stop=stop,
-        on_ready=on_ready,
-        beat=beat,
-        concurrency=concurrency,
-        drain=drain,
-    )
 
 
 def schedule(settings: Settings, *, on_ready: Callable[[], None]) -> int:
@@ -107,16 +85,42 @@ def schedule(settings: Settings, *, on_ready: Callable[[], None]) -> int:
 
 async def _schedule(settings: Settings, on_ready: Callable[[], None]) -> None:
     configure_logs(settings)
-    container = Container(settings=settings)
     with stop_asked() as stop:
-        try:
-            await schedule_in(container, stop=stop, on_ready=on_ready)
-        finally:
-            await close(container)
+        async with _container(settings) as container:
+            await run_scheduler(scans=_scans(container), stop=stop, on_ready=on_ready)
 
 
-async def schedule_in(container: Container, *, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
-    """See in this event loop what falls due, until `stop` is set."""
+async def work_beside(settings: Settings, *, stop: asyncio.Event, drain: float) -> None:
+    """Do jobs and see what falls due, in an event loop that does other things too, until `stop` is set."""
+    async with _container(settings) as container, asyncio.TaskGroup() as group:
+        worker = run_worker(
+            container.use_cases().run_job,
+            redis_url=settings.redis_url,
+            stop=stop,
+            on_ready=_nothing,
+            beat=_nothing,
+            concurrency=CONCURRENCY,
+            drain=drain,
+        )
+        group.create_task(worker)
+        group.create_task(run_scheduler(scans=_scans(container), stop=stop, on_ready=_nothing))
+
+
+@asynccontextmanager
+async def _container(
+    settings: Settings, handlers: Mapping[str, Handler] | None = None
+) -> AsyncIterator[Container]:
+    container = Container(settings=settings, handlers=handlers or {})
+    try:
+        yield container
+    finally:
+        await close(container)
+
+
+def _scans(container: Container) -> dict[str, Scan]:
     do = container.use_cases()
-    scans = {"reconcile": do.reconcile, "overdue": do.notify_overdue, "clean_up": do.schedule_clean_up}
-    await run_scheduler(scans=scans, stop=stop, on_ready=on_ready)
+    return {"reconcile": do.reconcile, "overdue": do.notify_overdue, "clean_up": do.schedule_clean_up}
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
