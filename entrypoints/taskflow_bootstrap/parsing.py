@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from taskflow_core import Rate
+from taskflow_notify import SmtpServer
 
 EXAMPLE_SECRET: Final = "replace-me-with-48-random-bytes-as-told-above"  # noqa: S105 - refused wherever it is found
 SECRET_BYTES_MIN: Final = 32
@@ -78,6 +79,12 @@ def check_address(schemes: tuple[str, ...], example: str) -> Callable[[str], str
         return text
 
     return check
+
+
+def check_smtp_url(text: str) -> str:
+    """Return the address of a mail server, which holds all of it: `SmtpServer.parse`."""
+    SmtpServer.parse(text)
+    return text
 
 
 def _listed(text: str) -> list[str]:

@@ -25,9 +25,11 @@ from taskflow_bootstrap.parsing import (
     check_origins,
     check_rate,
     check_secrets,
+    check_smtp_url,
     check_switch,
 )
 from taskflow_core import Rate
+from taskflow_notify import check_sender
 
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -62,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         trusted_proxies: Networks of reverse proxies that are believed who the client is.
         cors_origins: Origins whose pages may call the API from a browser.
         hsts: Whether browsers are told to come by HTTPS alone, from now on and for a year.
+        smtp_url: The mail server that notices go to; without one they go to the log. Secret.
+        mail_from: The address that mails are from; needed with `smtp_url`.
     """
 
     database_url: str = ""
@@ -85,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     hsts: bool = False
+    smtp_url: str = ""
+    mail_from: str = ""
 
     def require(self, *names: str) -> None:
         """Raise `SettingsError` that names every one of these settings that is not given."""
@@ -106,7 +112,7 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-SECRETS: Final = ("database_url", "redis_url", "jwt_secret")
+SECRETS: Final = ("database_url", "redis_url", "jwt_secret", "smtp_url")
 _SECRET_VARIABLES: Final = tuple(map(variable, SECRETS))
 KNOWN: Final = frozenset(
     [*map(variable, Settings.__struct_fields__), *(name + FILE_SUFFIX for name in _SECRET_VARIABLES)]
@@ -146,12 +152,15 @@ def load_settings(
 
 def _conflicts(settings: Settings) -> list[str]:
     """Return what cannot be together."""
+    conflicts = []
     grace, deadline = settings.refresh_grace, settings.request_timeout
     if grace and grace <= deadline:
         # Who waits for an answer that never comes must be able to try again.
         names = f"{variable('refresh_grace')} is {grace:g}, {variable('request_timeout')} is {deadline:g}"
-        return [f"{names}: the first must be 0, or more than the second."]
-    return []
+        conflicts.append(f"{names}: the first must be 0, or more than the second.")
+    if settings.smtp_url and not settings.mail_from:
+        conflicts.append(f"{variable('smtp_url')} needs {variable('mail_from')}, which is not set.")
+    return conflicts
 
 
 def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
@@ -212,9 +221,12 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "trusted_proxies": check_networks,
     "cors_origins": check_origins,
     "hsts": check_switch,
+    "smtp_url": check_smtp_url,
+    "mail_from": check_sender,
 }
 _SHOWN: Final[Mapping[str, Callable[[Any], object]]] = {
     "database_url": without_password,
     "redis_url": without_password,
+    "smtp_url": without_password,
     "jwt_secret": lambda secrets: f"{len(secrets)} hidden" if secrets else "none",
 }

@@ -137,7 +137,7 @@ def test_every_setting_is_in_the_example_and_in_the_table() -> None:
 
 def written(value: object) -> str:
     """A default as an operator would write it."""
-    if value == ():
+    if value in ((), ""):
         return "none"
     if isinstance(value, Rate):
         unit = next(name for name, seconds in UNITS.items() if seconds == value.seconds)

@@ -13,6 +13,7 @@ from taskflow_core import Rate
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-tests-0123456789-abcdefgh"
 DATABASE = "postgresql://me:hunter2@db.internal:5433/taskflow?sslpassword=hunter3"
+SMTP = "smtp://me%40example.com:hunter%35@mail.internal?ca=/hunter6"
 REDIS = "redis://:hunter4@cache.internal:6379/0"
 
 
@@ -61,6 +62,8 @@ def test_every_setting_is_read_from_its_variable() -> None:
         "TASKFLOW_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
         "TASKFLOW_CORS_ORIGINS": "https://tasks.example.com, http://[::1]:5173",
         "TASKFLOW_HSTS": "on",
+        "TASKFLOW_SMTP_URL": SMTP,
+        "TASKFLOW_MAIL_FROM": "taskflow@example.com",
     }
     assert set(given) == set(map(variable, Settings.__struct_fields__))
     settings, default = load(given), Settings()
@@ -98,6 +101,13 @@ def test_every_setting_is_read_from_its_variable() -> None:
         ("TASKFLOW_CORS_ORIGINS", "null", "must be origins"),
         ("TASKFLOW_CORS_ORIGINS", "https://a:99999", "must be origins"),
         ("TASKFLOW_HSTS", "maybe", "must be on or off"),
+        ("TASKFLOW_SMTP_URL", SMTP, "needs TASKFLOW_MAIL_FROM, which is not set"),
+        ("TASKFLOW_SMTP_URL", "http://me:hunter5@mail", "must be an address such as smtp://"),
+        ("TASKFLOW_SMTP_URL", "smtp://me:hunter5@mail:port", "must be an address such as smtp://"),
+        ("TASKFLOW_SMTP_URL", "smtp://me@mail", "must have a user and a password, or neither"),
+        ("TASKFLOW_SMTP_URL", "smtp://me:hunter5@mail?tls=maybe", "must have tls=starttls or tls=none"),
+        ("TASKFLOW_SMTP_URL", "smtp://me:hunter5@mail?timeout=7", "must have no options but tls and ca"),
+        ("TASKFLOW_MAIL_FROM", "TaskFlow <taskflow@example.com>", "must be an address such as"),
         ("TASKFLOW_JWT_SECRET", "hunter2", "must have 32 bytes or more"),
         ("TASKFLOW_JWT_SECRET", f"{SECRET},hunter2", "must have 32 bytes or more"),
         ("TASKFLOW_JWT_SECRET", " , ", "holds no secret"),
@@ -136,12 +146,19 @@ def test_what_is_set_to_nothing_is_not_set() -> None:
 
 def test_nothing_shows_a_secret() -> None:
     settings = load(
-        {"TASKFLOW_DATABASE_URL": DATABASE, "TASKFLOW_REDIS_URL": REDIS, "TASKFLOW_JWT_SECRET": SECRET}
+        {
+            "TASKFLOW_DATABASE_URL": DATABASE,
+            "TASKFLOW_REDIS_URL": REDIS,
+            "TASKFLOW_JWT_SECRET": SECRET,
+            "TASKFLOW_SMTP_URL": SMTP,
+            "TASKFLOW_MAIL_FROM": "taskflow@example.com",
+        }
     )
     for shown in (repr(settings), str(settings), f"{settings}", str(settings.__rich_repr__())):
         assert "hunter" not in shown
         assert SECRET not in shown
     assert "postgresql://db.internal:5433/taskflow" in repr(settings)
+    assert "smtp_url='smtp://mail.internal'" in repr(settings)
     assert "jwt_secret='1 hidden'" in repr(settings)
 
 
