@@ -1,0 +1,165 @@
+"""The loop's side of a worker: as many tasks as jobs may run at a time, each of which does what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from taskflow_core import Unavailable
+from taskflow_worker.tries import tell
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_core.use_cases.bundle import Work
+    from taskflow_core.use_cases.ledger.run import Ran
+
+log: Final = structlog.get_logger("taskflow_worker")
+
+POLL_SECONDS: Final = 1.0
+"""About so often one looks for work that nobody hinted at."""
+FIRST_PAUSE_SECONDS: Final = 0.1
+LONGEST_PAUSE_SECONDS: Final = 2.0
+"""How long one rests after the store failed: from the first, doubled each time, to this."""
+
+
+@dataclass(slots=True)
+class Slots:
+    """Does jobs, `concurrency` at a time.
+
+    One that found something goes on until nothing is due. It is woken by hints and by a clock, and wakes
+    another as long as it finds work that nobody hinted at: so one hint is enough for any number of jobs.
+    """
+
+    run_job: Work
+    concurrency: int
+    poll_seconds: float = POLL_SECONDS
+    _loop: asyncio.AbstractEventLoop = field(init=False)
+    _hints: deque[tuple[UUID, Future[None]]] = field(default_factory=deque)
+    _idle: int = 0
+    _wakes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _failures: int = 0
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _polling: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, on the loop that runs."""
+        self._loop = asyncio.get_running_loop()
+        self._tasks = [self._loop.create_task(self._slot()) for _ in range(self.concurrency)]
+        self._polling = self._loop.create_task(self._poll())
+
+    def take(self, hint: UUID) -> None:
+        """Take a hint, from another thread; return once a slot has it, or none is to have it any more."""
+        taken: Future[None] = Future()
+        try:
+            self._loop.call_soon_threadsafe(self._offer, hint, taken)
+        except RuntimeError:
+            return  # the loop has ended
+        taken.result()
+
+    async def stop(self, seconds: float) -> None:
+        """Claim nothing more; give what runs so many seconds to end, then have it given back.
+
+        Giving back gets a fifth of the time, 2 s at most. All ends in time, what will not end included.
+        """
+        self._stopping.set()
+        if self._polling is not None:
+            self._polling.cancel()
+        for _, taken in self._hints:
+            taken.set_result(None)
+        self._hints.clear()
+        for _ in self._tasks:
+            self._wakes.release()
+        margin = min(2.0, seconds / 5)
+        _, busy = await asyncio.wait(self._tasks, timeout=seconds - margin)
+        for task in busy:
+            task.cancel()
+        if busy:
+            log.warning("jobs are given back", count=len(busy))
+            await asyncio.wait(busy, timeout=margin)
+
+    def _offer(self, hint: UUID, taken: Future[None]) -> None:
+        if self._stopping.is_set():
+            taken.set_result(None)
+            return
+        self._hints.append((hint, taken))
+        self._wake_one()
+
+    def _wake_one(self) -> None:
+        # Where all are busy they look for hints by themselves, before they rest.
+        if self._idle:
+            self._wakes.release()
+
+    async def _poll(self) -> None:
+        while True:
+            self._wake_one()
+            await asyncio.sleep(self.poll_seconds * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
+
+    async def _slot(self) -> None:
+        while not self._stopping.is_set():
+            hint = self._next_hint()
+            if hint is None:
+                await self._rest()
+                hint = self._next_hint()
+            await self._go_on(hint)
+
+    async def _rest(self) -> None:
+        self._idle += 1
+        try:
+            await self._wakes.acquire()
+        finally:
+            self._idle -= 1
+
+    def _next_hint(self) -> UUID | None:
+        if not self._hints:
+            return None
+        hint, taken = self._hints.popleft()
+        taken.set_result(None)
+        return hint
+
+    async def _go_on(self, hint: UUID | None) -> None:
+        """Do what is hinted at, then what else is due, until nothing is."""
+        while not self._stopping.is_set():
+            if await self._try(hint) is None:
+                return
+            if hint is None:
+                self._wake_one()
+            hint = self._next_hint()
+
+    async def _try(self, hint: UUID | None) -> Ran | None:
+        began = time.monotonic()
+        try:
+            ran = await self.run_job(hint)
+        except Unavailable as error:
+            if not self._failures:
+                log.warning("no work, the store is away", error=error.detail)
+            await self._pause()
+            return None
+        except Exception:
+            log.exception("a try failed outside of its job")
+            await self._pause()
+            return None
+        if self._failures:
+            self._failures = 0
+            log.info("work goes on")
+        if ran is not None:
+            tell(ran, time.monotonic() - began)
+        return ran
+
+    async def _pause(self) -> None:
+        doubled: int = 2 ** min(self._failures, 10)
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * doubled)
+        self._failures += 1
+        try:
+            async with asyncio.timeout(longest * random.uniform(0.5, 1)):  # noqa: S311 - no secret
+                await self._stopping.wait()
+        except TimeoutError:
+            return

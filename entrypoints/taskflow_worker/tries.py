@@ -1,0 +1,33 @@
+"""Logs how each try ended, with the request that caused the job."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from taskflow_core.use_cases.ledger.run import Outcome, Ran
+
+log: Final = structlog.get_logger("taskflow_worker")
+
+
+def tell(ran: Ran, seconds: float) -> None:
+    """Log a try that took so long, its claim included."""
+    told = {
+        "job_id": str(ran.job.id),
+        "kind": ran.job.kind,
+        "subject": str(ran.job.subject) if ran.job.subject else None,
+        "tries": ran.job.tries,
+        "request_id": ran.job.request_id,
+        "duration_ms": round(1000 * seconds, 1),
+    }
+    match ran.outcome:
+        case Outcome.DONE:
+            log.info("job done", **told)
+        case Outcome.FAILED:
+            retry_at = ran.after.run_at.isoformat() if ran.after else None
+            log.warning("job failed", **told, error=ran.error, retry_at=retry_at)
+        case Outcome.DIED:
+            log.error("job died", **told, error=ran.error)
+        case Outcome.LOST:
+            log.warning("job lost", **told, error=ran.error)
