@@ -100,10 +100,11 @@ class Slots:
 
     async def _poll(self) -> None:
         while True:
-            self._wake_one()
             await asyncio.sleep(self.poll_seconds * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
+            self._wake_one()
 
     async def _slot(self) -> None:
+        await self._go_on(None)
         while not self._stopping.is_set():
             hint = self._next_hint()
             if hint is None:

@@ -1,0 +1,118 @@
+"""Scans that go on, whatever they raise."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from support.work import until
+from taskflow_core import Unavailable
+from taskflow_core.use_cases.bundle import Scan
+from taskflow_worker.scheduler import run_scheduler
+
+
+@dataclass
+class AScan:
+    """Answers as told, then that there is nothing; notes when it was called."""
+
+    answers: list[bool | Exception] = field(default_factory=list)
+    seconds: float = 0.0
+    calls: list[float] = field(default_factory=list)
+
+    async def __call__(self) -> bool:
+        self.calls.append(time.monotonic())
+        await asyncio.sleep(self.seconds)
+        answer = self.answers.pop(0) if self.answers else False
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass
+class Running:
+    scans: Mapping[str, Scan]
+    every: float = 0.05
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: int = 0
+    beats: int = 0
+    task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Running":
+        self.task = asyncio.create_task(
+            run_scheduler(self.scans, stop=self.stop, on_ready=self._ready, beat=self._beat, every=self.every)
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop.set()
+        assert self.task is not None
+        await self.task
+
+    def _ready(self) -> None:
+        self.ready += 1
+
+    def _beat(self) -> None:
+        self.beats += 1
+
+
+async def test_a_scan_that_found_something_is_repeated_at_once_else_after_a_while() -> None:
+    busy, idle = AScan([True] * 50), AScan()
+    async with Running({"busy": busy, "idle": idle}, every=0.2) as running:
+        await until(lambda: not busy.answers, 0.5)
+        await asyncio.sleep(0.5)
+        assert 2 <= len(idle.calls) <= 4
+        assert 52 <= len(busy.calls) <= 54
+        assert (running.ready, running.beats) == (1, 1)
+
+
+async def test_a_slow_scan_holds_up_no_other() -> None:
+    slow, quick = AScan(seconds=60), AScan()
+    async with Running({"slow": slow, "quick": quick}) as running:
+        await until(lambda: len(quick.calls) >= 3, 1.0)
+        assert len(slow.calls) == 1
+        assert running.task is not None
+        running.task.cancel()
+        await asyncio.wait([running.task])
+        running.task = asyncio.create_task(asyncio.sleep(0))
+
+
+async def test_without_a_store_it_rests_and_says_so_once() -> None:
+    scan = AScan([Unavailable("PostgreSQL cannot be reached now.")] * 4)
+    with structlog.testing.capture_logs() as lines:
+        async with Running({"reconcile": scan}):
+            await until(lambda: len(scan.calls) == 6, 4.0)
+    assert scan.calls[4] - scan.calls[0] > 0.5
+    told = [line for line in lines if line.get("scan") == "reconcile"]
+    assert [(line["event"], line["log_level"]) for line in told] == [
+        ("no scans, the store is away", "warning"),
+        ("scans go on", "info"),
+    ]
+
+
+async def test_what_nobody_foresaw_is_logged_and_ends_nothing() -> None:
+    scan = AScan([ZeroDivisionError("seen"), False])
+    with structlog.testing.capture_logs() as lines:
+        async with Running({"overdue": scan}):
+            await until(lambda: len(scan.calls) == 3, 2.0)
+    (failed,) = [line for line in lines if line["event"] == "a scan failed"]
+    assert (failed["scan"], failed["exc_info"]) == ("overdue", True)
+
+
+async def test_it_stops_at_once_while_it_rests_and_lets_a_scan_end() -> None:
+    resting, scanning = AScan(), AScan(seconds=0.2)
+    async with Running({"resting": resting, "scanning": scanning}, every=60) as running:
+        await asyncio.sleep(0.05)
+        running.stop.set()
+        assert running.task is not None
+        began = time.monotonic()
+        await running.task
+        assert 0.1 < time.monotonic() - began < 1.0
+    assert (len(resting.calls), len(scanning.calls)) == (1, 1)
+
+
+async def test_without_scans_it_only_waits() -> None:
+    async with Running({}) as running:
+        await asyncio.sleep(0.01)
+        assert running.ready == 1

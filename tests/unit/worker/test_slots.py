@@ -1,0 +1,225 @@
+"""What a worker does in its loop, with jobs that need no store."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import structlog
+
+from support.work import NOW, DueJobs, an_entry, until
+from taskflow_core import Unavailable
+from taskflow_core.use_cases.ledger.run import Outcome, Ran
+from taskflow_worker.slots import Slots
+from taskflow_worker.tries import tell
+
+NEVER = 1000.0
+
+
+@asynccontextmanager
+async def working(jobs: DueJobs, concurrency: int = 4, poll: float = NEVER) -> AsyncIterator[Slots]:
+    """A worker that has looked once, as it does when it starts, and rests."""
+    slots = Slots(jobs, concurrency, poll)
+    slots.start()
+    await asyncio.sleep(0.01)
+    yield slots
+    await slots.stop(1.0)
+
+
+async def hinted(slots: Slots, hint: UUID) -> None:
+    await asyncio.to_thread(slots.take, hint)
+
+
+async def test_a_hint_has_its_job_done_and_all_others_that_are_due() -> None:
+    jobs = DueJobs()
+    async with working(jobs) as slots:
+        jobs.due = [uuid4() for _ in range(20)]
+        last = jobs.due[-1]
+        await hinted(slots, last)
+        await until(lambda: len(jobs.done) == 20)
+        assert jobs.done[0] == last
+
+
+async def test_a_hint_at_nothing_asks_once() -> None:
+    jobs = DueJobs()
+    async with working(jobs) as slots:
+        before = len(jobs.asked)
+        nothing = uuid4()
+        await hinted(slots, nothing)
+        await asyncio.sleep(0.05)
+        assert jobs.asked[before:] == [nothing]
+
+
+async def test_one_job_costs_one_look_for_more() -> None:
+    jobs = DueJobs()
+    async with working(jobs) as slots:
+        before = len(jobs.asked)
+        jobs.due = [uuid4()]
+        only = jobs.due[0]
+        await hinted(slots, only)
+        await asyncio.sleep(0.05)
+        assert jobs.asked[before:] == [only, None]
+
+
+async def test_it_does_as_many_at_a_time_as_it_may_and_no_more() -> None:
+    jobs = DueJobs(seconds=0.03)
+    async with working(jobs, concurrency=3) as slots:
+        jobs.due = [uuid4() for _ in range(30)]
+        await hinted(slots, uuid4())
+        await until(lambda: len(jobs.done) == 30)
+    assert jobs.most == 3
+
+
+async def test_without_hints_it_looks_by_the_clock() -> None:
+    jobs = DueJobs()
+    async with working(jobs, poll=0.05):
+        jobs.due = [uuid4()]
+        await until(lambda: not jobs.due, 1.0)
+        asked = len(jobs.asked)
+        await asyncio.sleep(0.5)
+        assert 5 <= len(jobs.asked) - asked <= 20
+
+
+async def test_what_is_due_at_the_start_is_done_at_once() -> None:
+    jobs = DueJobs([uuid4() for _ in range(50)])
+    async with working(jobs):
+        await until(lambda: len(jobs.done) == 50, 1.0)
+
+
+async def test_a_hint_waits_in_the_queue_until_somebody_has_time() -> None:
+    jobs = DueJobs([uuid4(), uuid4()], seconds=0.2)
+    async with working(jobs, concurrency=1) as slots:
+        began = time.monotonic()
+        await hinted(slots, uuid4())
+        assert time.monotonic() - began > 0.1
+
+
+async def test_without_a_store_it_rests_and_says_so_once() -> None:
+    jobs = DueJobs(error=Unavailable("PostgreSQL cannot be reached now."))
+    with structlog.testing.capture_logs() as lines:
+        async with working(jobs, poll=0.02):
+            await asyncio.sleep(0.6)
+            assert len(jobs.asked) < 20
+            jobs.error = None
+            jobs.due = [uuid4()]
+            await until(lambda: len(jobs.done) == 1, 3.0)
+    told = [(line["event"], line["log_level"]) for line in lines]
+    assert told == [
+        ("no work, the store is away", "warning"),
+        ("work goes on", "info"),
+        ("job done", "info"),
+    ]
+    assert lines[0]["error"] == "PostgreSQL cannot be reached now."
+
+
+@pytest.mark.parametrize("failures", [0, 1, 5, 5000])
+async def test_a_rest_is_short(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float | None] = []
+    timeout = asyncio.timeout
+
+    def noting(seconds: float | None) -> Any:
+        rests.append(seconds)
+        return timeout(0)
+
+    monkeypatch.setattr("taskflow_worker.slots.asyncio.timeout", noting)
+    slots = Slots(DueJobs(), 1)
+    slots._failures = failures
+    await slots._pause()
+    (rest,) = rests
+    assert rest is not None
+    assert 0 < rest <= min(2.0, 0.1 * 2 ** min(failures, 10))
+
+
+async def test_what_nobody_foresaw_stops_nothing() -> None:
+    jobs = DueJobs(error=ZeroDivisionError("seen"))
+    with structlog.testing.capture_logs() as lines:
+        async with working(jobs, concurrency=1, poll=0.02):
+            jobs.error = None
+            jobs.due = [uuid4()]
+            await until(lambda: len(jobs.done) == 1, 3.0)
+    assert lines[0]["event"] == "a try failed outside of its job"
+    assert lines[0]["exc_info"]
+
+
+async def test_stopping_lets_jobs_end_and_claims_nothing_more() -> None:
+    jobs = DueJobs([uuid4() for _ in range(10)], seconds=0.2)
+    async with working(jobs, concurrency=2) as slots:
+        await until(lambda: jobs.running == 2)
+        asked = len(jobs.asked)
+        began = time.monotonic()
+        await slots.stop(5.0)
+        assert time.monotonic() - began < 1.0
+        assert (len(jobs.done), jobs.given_back, len(jobs.asked)) == (2, [], asked)
+
+
+async def test_stopping_gives_back_what_takes_too_long() -> None:
+    jobs = DueJobs([uuid4()], seconds=60)
+    async with working(jobs) as slots:
+        await until(lambda: jobs.running == 1)
+        began = time.monotonic()
+        await slots.stop(1.0)
+        assert 0.7 < time.monotonic() - began < 1.0
+        assert (jobs.done, len(jobs.given_back)) == ([], 1)
+
+
+async def test_stopping_while_it_rests_takes_no_time() -> None:
+    async with working(DueJobs(error=Unavailable())) as slots:
+        began = time.monotonic()
+        await slots.stop(5.0)
+        assert time.monotonic() - began < 0.2
+
+
+async def test_hints_are_dropped_once_it_stops() -> None:
+    jobs = DueJobs([uuid4()], seconds=0.3)
+    async with working(jobs, concurrency=1) as slots:
+        await until(lambda: jobs.running == 1)
+        waiting = threading.Thread(target=slots.take, args=[uuid4()])
+        waiting.start()
+        await asyncio.sleep(0.05)
+        assert waiting.is_alive()
+        await slots.stop(5.0)
+        await hinted(slots, uuid4())
+        await asyncio.to_thread(waiting.join, 1.0)
+        assert not waiting.is_alive()
+        assert set(jobs.asked) == {None}
+
+
+def test_a_hint_after_the_loop_has_ended_is_dropped() -> None:
+    async def start_and_end() -> Slots:
+        async with working(DueJobs()) as slots:
+            return slots
+
+    asyncio.run(start_and_end()).take(uuid4())
+
+
+def test_each_end_of_a_try_is_told_with_the_request_that_caused_the_job() -> None:
+    job = an_entry()
+    later = replace(job, run_at=NOW + timedelta(minutes=1))
+    with structlog.testing.capture_logs() as lines:
+        tell(Ran(job, Outcome.DONE), 0.0123)
+        tell(Ran(job, Outcome.FAILED, "no answer", later), 1)
+        tell(Ran(job, Outcome.DIED, "refused", later), 1)
+        tell(Ran(job, Outcome.LOST), 1)
+    common = {
+        "job_id": str(job.id),
+        "kind": "test.kind",
+        "subject": str(job.subject),
+        "tries": 3,
+        "request_id": "request-1",
+    }
+    assert all(common.items() <= line.items() for line in lines)
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("job done", "info"),
+        ("job failed", "warning"),
+        ("job died", "error"),
+        ("job lost", "warning"),
+    ]
+    assert lines[0]["duration_ms"] == 12.3
+    assert (lines[1]["error"], lines[1]["retry_at"]) == ("no answer", "2026-03-04T05:07:07+00:00")
+    assert lines[2]["error"] == "refused"
