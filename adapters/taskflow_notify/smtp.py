@@ -1,0 +1,57 @@
+"""Notices as mails, handed to a mail server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiosmtplib import SMTPException
+
+from taskflow_notify.connections import SmtpConnections
+from taskflow_notify.errors import translated
+from taskflow_notify.mails import MailWriter
+from taskflow_notify.server import check_sender
+
+if TYPE_CHECKING:
+    from taskflow_core.notices import Notice
+    from taskflow_notify.server import SmtpServer
+
+SEND_SECONDS: Final = 5.0
+"""For one mail, with connecting and signing in; less than a job has (`taskflow_core.ledger.TIME_LIMIT`)."""
+
+
+class SmtpNotifier:
+    """Sends mails (port `Notifier`), text and HTML, whose `Message-ID` is made of the notice's id.
+
+    At least once: where the server took a mail and its answer was lost, it is sent again, by the same id.
+    What a server refuses for good (5xx) is `Undeliverable`; the rest is `Unavailable`, also where it
+    refuses for what the operator can mend: user, password, sender, rights (530, 534, 535, 538, 552, 5.7.x).
+
+    Args:
+        server: Where mails are handed over.
+        sender: The address that they are from.
+        deadline: Seconds for one mail.
+
+    Raises:
+        ValueError: The sender is no address, or the certificates to be believed cannot be read.
+    """
+
+    def __init__(self, server: SmtpServer, sender: str, *, deadline: float = SEND_SECONDS) -> None:
+        self._write = MailWriter(check_sender(sender))
+        self._connections = SmtpConnections(server, domain=sender.rpartition("@")[2])
+        self._deadline = deadline
+
+    async def send(self, notice: Notice) -> None:
+        mail = self._write(notice)
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._connections.hand_over(mail)
+                return
+        except (SMTPException, OSError) as error:
+            failure = translated(error)
+        # Not raised above: there the error, which names the recipient, would stay with it as its context.
+        raise failure
+
+    async def aclose(self) -> None:
+        """Close the connections; what is under way ends with its mail."""
+        await self._connections.aclose()

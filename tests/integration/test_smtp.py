@@ -1,0 +1,327 @@
+"""Mails handed to a real mail server: signed in, encrypted, refused, late, gone and back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+from uuid import uuid4
+
+import pytest
+
+from support.mail_server import CERTIFICATE, IN_URL, PASSWORD, MailServer
+from support.notices import ID, notice
+from taskflow_core import Unavailable, Undeliverable
+from taskflow_core.errors import TaskFlowError
+from taskflow_notify import SmtpServer
+from taskflow_notify.smtp import SmtpNotifier
+
+SENDER = "taskflow@tasks.example.com"
+RECIPIENT = "ada@example.com"
+
+
+@asynccontextmanager
+async def serving(server: MailServer) -> AsyncIterator[MailServer]:
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def notifier(url: str, *, deadline: float = 5.0) -> AsyncIterator[SmtpNotifier]:
+    smtp = SmtpNotifier(SmtpServer.parse(url), SENDER, deadline=deadline)
+    try:
+        yield smtp
+    finally:
+        await smtp.aclose()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[MailServer]:
+    async with serving(MailServer()) as plain:
+        yield plain
+
+
+@pytest.fixture
+async def smtp(server: MailServer) -> AsyncIterator[SmtpNotifier]:
+    async with notifier(f"smtp://127.0.0.1:{server.port}?tls=none") as plain:
+        yield plain
+
+
+async def refusal(smtp: SmtpNotifier, email: str = RECIPIENT) -> TaskFlowError:
+    """How a mail fails; nothing about it tells who, where or by which password."""
+    with pytest.raises(TaskFlowError) as caught:
+        await smtp.send(notice(email=email))
+    error: BaseException | None = caught.value
+    while error is not None:
+        for secret in (email, "127.0.0.1", "localhost", PASSWORD, "me@example.com", "secret-of-the-server"):
+            assert secret not in f"{error!r} {error}"
+        error = error.__cause__ or error.__context__
+    return caught.value
+
+
+async def test_a_mail_arrives_whole(server: MailServer, smtp: SmtpNotifier) -> None:
+    await smtp.send(notice())
+    (envelope,), (mail,) = server.envelopes, server.mails
+    assert (envelope.mail_from, envelope.rcpt_tos) == (SENDER, [RECIPIENT])
+    assert mail["From"] == f"TaskFlow <{SENDER}>"
+    assert mail["To"] == f"Ada Lovelace <{RECIPIENT}>"
+    assert mail["Subject"] == "Overdue: Pay the rent"
+    assert mail["Message-ID"] == f"<{ID}@tasks.example.com>"
+    assert mail["X-TaskFlow-Notice"] == str(ID)
+    assert mail["Date"] == "Fri, 20 Nov 2026 09:30:15 +0000"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert [part.get_content_type() for part in mail.walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ]
+    assert not any(part.defects for part in mail.walk())
+
+
+async def test_the_same_notice_twice_has_the_same_id(server: MailServer, smtp: SmtpNotifier) -> None:
+    await smtp.send(notice())
+    await smtp.send(notice())
+    assert {(mail["Message-ID"], mail["Date"]) for mail in server.mails} == {
+        (f"<{ID}@tasks.example.com>", "Fri, 20 Nov 2026 09:30:15 +0000")
+    }
+    assert len(server.mails) == 2
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+async def test_it_signs_in_over_an_encrypted_connection(tls: str) -> None:
+    async with serving(MailServer(tls="starttls" if tls == "starttls" else "tls", auth=True)) as server:
+        scheme = {"starttls": "smtp", "tls": "smtps"}[tls]
+        url = f"{scheme}://{IN_URL}@127.0.0.1:{server.port}?ca={CERTIFICATE}"
+        async with notifier(url) as smtp:
+            await smtp.send(notice())
+            await smtp.send(notice())
+        assert (len(server.mails), server.connections) == (2, 1)
+
+
+async def test_certificates_are_believed_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    async with serving(MailServer(tls="starttls")) as server:
+        async with notifier(f"smtp://127.0.0.1:{server.port}") as smtp:
+            await smtp.send(notice())
+        assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+async def test_an_unknown_certificate_is_not_believed(tls: str) -> None:
+    async with serving(MailServer(tls="starttls" if tls == "starttls" else "tls")) as server:
+        scheme = {"starttls": "smtp", "tls": "smtps"}[tls]
+        async with notifier(f"{scheme}://127.0.0.1:{server.port}") as smtp:
+            error = await refusal(smtp)
+        assert isinstance(error, Unavailable)
+        assert "certificate" in error.detail
+        assert server.mails == []
+
+
+async def test_a_certificate_for_another_name_is_not_believed() -> None:
+    async with serving(MailServer(tls="starttls")) as server:
+        async with notifier(f"smtp://localhost:{server.port}?ca={CERTIFICATE}") as smtp:
+            error = await refusal(smtp)
+        assert isinstance(error, Unavailable)
+        assert "certificate" in error.detail
+
+
+async def test_without_encryption_nothing_is_sent_unless_asked_for(server: MailServer) -> None:
+    async with notifier(f"smtp://{IN_URL}@127.0.0.1:{server.port}") as smtp:
+        error = await refusal(smtp)
+    assert isinstance(error, Unavailable)
+    assert "STARTTLS" in error.detail
+    assert server.mails == []
+
+
+async def test_a_server_that_wants_tls_from_the_first_byte_on_is_not_there_for_starttls() -> None:
+    async with (
+        serving(MailServer(tls="tls")) as server,
+        notifier(f"smtp://127.0.0.1:{server.port}", deadline=0.5) as smtp,
+    ):
+        assert isinstance(await refusal(smtp), Unavailable)
+
+
+async def test_a_plain_server_is_not_there_for_tls(server: MailServer) -> None:
+    async with notifier(f"smtps://127.0.0.1:{server.port}", deadline=2) as smtp:
+        error = await refusal(smtp)
+    assert isinstance(error, Unavailable)
+    assert "secure connection" in error.detail
+
+
+async def test_a_wrong_password_may_be_mended() -> None:
+    async with serving(MailServer(tls="starttls", auth=True)) as server:
+        url = f"smtp://me%40example.com:secret-of-the-server@127.0.0.1:{server.port}?ca={CERTIFICATE}"
+        async with notifier(url) as smtp:
+            error = await refusal(smtp)
+    assert isinstance(error, Unavailable)
+    assert error.detail == "The mail server refused the user or the password (535)."
+
+
+async def test_a_server_that_wants_no_password_says_so(server: MailServer) -> None:
+    async with notifier(f"smtp://{IN_URL}@127.0.0.1:{server.port}?tls=none") as smtp:
+        error = await refusal(smtp)
+    assert isinstance(error, Unavailable)
+    assert "no way to sign in" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "detail"),
+    [
+        ("RCPT 550 5.1.1 No such user", Undeliverable, "refused the recipient (550)"),
+        ("RCPT 553 Mailbox name not allowed", Undeliverable, "refused the recipient (553)"),
+        ("RCPT 450 4.2.1 Try again", Unavailable, "refused the recipient (450)"),
+        ("RCPT 452 4.5.3 Too many", Unavailable, "refused the recipient (452)"),
+        ("RCPT 554 5.7.1 Relay access denied", Unavailable, "refused the recipient (554)"),
+        ("RCPT 530 Authentication required", Unavailable, "refused the recipient (530)"),
+        ("RCPT 552 5.2.2 Mailbox full", Unavailable, "refused the recipient (552)"),
+        ("RCPT 550 5.2.2 Mailbox full", Unavailable, "refused the recipient (550)"),
+        ("DATA 554 5.6.0 Not like this", Undeliverable, "refused the message (554)"),
+        ("DATA 451 4.3.0 Later", Unavailable, "refused the message (451)"),
+        ("MAIL 550 5.1.8 Sender unknown", Unavailable, "refused the sender (550)"),
+        ("MAIL 451 4.3.0 Later", Unavailable, "refused the sender (451)"),
+    ],
+)
+async def test_a_refusal_is_for_good_or_not(
+    server: MailServer, smtp: SmtpNotifier, reply: str, kind: type[TaskFlowError], detail: str
+) -> None:
+    command, _, text = reply.partition(" ")
+    server.replies[command] = [f"{text} secret-of-the-server {RECIPIENT}"]
+    error = await refusal(smtp)
+    assert type(error) is kind
+    assert detail in error.detail
+    await smtp.send(notice())
+    assert len(server.mails) == 1
+
+
+async def test_a_server_that_is_not_there(server: MailServer, smtp: SmtpNotifier) -> None:
+    await server.stop()
+    error = await refusal(smtp)
+    assert isinstance(error, Unavailable)
+    assert error.detail == "The mail server cannot be reached, or went away."
+    await server.start()
+    await smtp.send(notice())
+
+
+async def test_a_host_that_does_not_exist() -> None:
+    async with notifier("smtp://mail.invalid") as smtp:
+        assert isinstance(await refusal(smtp), Unavailable)
+
+
+async def test_a_slow_server_costs_the_deadline_and_no_more(server: MailServer) -> None:
+    server.delay = 5
+    async with notifier(f"smtp://127.0.0.1:{server.port}?tls=none", deadline=0.3) as smtp:
+        begun = monotonic()
+        error = await refusal(smtp)
+        assert monotonic() - begun < 1
+        assert isinstance(error, Unavailable)
+        assert error.detail == "The mail server did not answer in time."
+        server.delay = 0
+        await smtp.send(notice())
+        assert len(server.mails) == 1
+
+
+async def test_a_server_that_says_nothing_costs_the_deadline_and_no_more() -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with silent:
+        for scheme in ("smtp", "smtps"):
+            async with notifier(f"{scheme}://127.0.0.1:{port}", deadline=0.2) as smtp:
+                assert isinstance(await refusal(smtp), Unavailable)
+    await asyncio.sleep(0.02)
+
+
+async def test_what_is_cancelled_leaves_nothing_behind(server: MailServer, smtp: SmtpNotifier) -> None:
+    server.delay = 5
+    sending = asyncio.create_task(smtp.send(notice()))
+    await asyncio.sleep(0.1)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    server.delay = 0
+    await asyncio.sleep(0.05)
+    assert server.open == 0
+    await smtp.send(notice())
+    assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize("tls", ["starttls", "none"])
+async def test_it_connects_anew_after_the_server_restarted(tls: str) -> None:
+    async with serving(MailServer(tls="starttls" if tls == "starttls" else "none")) as server:
+        options = "tls=none" if tls == "none" else f"ca={CERTIFICATE}"
+        async with notifier(f"smtp://127.0.0.1:{server.port}?{options}") as smtp:
+            await smtp.send(notice())
+            await server.stop()
+            await server.start()
+            await smtp.send(notice())
+        assert (len(server.mails), server.connections) == (2, 2)
+
+
+async def test_a_connection_that_ends_as_it_is_used_is_replaced(
+    server: MailServer, smtp: SmtpNotifier
+) -> None:
+    await smtp.send(notice())
+    server.replies["MAIL"] = ["421 4.7.0 Enough mails on this connection"]
+    await smtp.send(notice())
+    assert (len(server.mails), server.connections) == (2, 2)
+    server.replies["MAIL"] = ["421 4.7.0 Enough", "421 4.7.0 Enough"]
+    assert isinstance(await refusal(smtp), Unavailable)
+
+
+async def test_connections_are_few_and_kept(server: MailServer, smtp: SmtpNotifier) -> None:
+    server.delay = 0.01
+    ids = [uuid4() for _ in range(40)]
+    await asyncio.gather(*(smtp.send(notice(id=id)) for id in ids))
+    assert {mail["X-TaskFlow-Notice"] for mail in server.mails} == set(map(str, ids))
+    assert server.connections == 4
+
+
+async def test_connections_that_wait_too_long_are_closed(
+    server: MailServer, smtp: SmtpNotifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskflow_notify.connections.IDLE_SECONDS", 0.05)
+    await smtp.send(notice())
+    assert server.open == 1
+    await asyncio.sleep(0.2)
+    assert server.open == 0
+    await smtp.send(notice())
+    assert server.connections == 2
+
+
+async def test_closed_it_keeps_no_connection(server: MailServer, smtp: SmtpNotifier) -> None:
+    server.delay = 0.1
+    sending = asyncio.create_task(smtp.send(notice()))
+    await asyncio.sleep(0.05)
+    await smtp.aclose()
+    await sending
+    await asyncio.sleep(0.05)
+    assert (len(server.mails), server.open) == (1, 0)
+
+
+async def test_an_address_beyond_ascii_needs_a_server_that_knows_them(
+    server: MailServer, smtp: SmtpNotifier
+) -> None:
+    await smtp.send(notice(email="jürgen@münchen.example"))
+    (envelope,) = server.envelopes
+    assert envelope.rcpt_tos == ["jürgen@xn--mnchen-3ya.example"]
+    assert "SMTPUTF8" in envelope.mail_options
+    server.utf8 = False
+    await smtp.send(notice(email="jurgen@münchen.example"))
+    assert server.envelopes[1].rcpt_tos == ["jurgen@xn--mnchen-3ya.example"]
+    await server.disconnect()
+    error = await refusal(smtp, "jürgen@münchen.example")
+    assert isinstance(error, Undeliverable)
+
+
+@pytest.mark.parametrize("email", ["a..b@example.com", ".a@example.com", "o'neil+tag/x=y@example.com"])
+async def test_odd_addresses_arrive_where_they_are_meant_for(
+    server: MailServer, smtp: SmtpNotifier, email: str
+) -> None:
+    await smtp.send(notice(email=email))
+    (recipient,) = server.envelopes[0].rcpt_tos
+    assert recipient.replace('"', "") == email
