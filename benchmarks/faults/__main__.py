@@ -50,9 +50,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults")
     parser.add_argument("--kills", type=int, default=60, help="how many (%(default)s), one in 3 s")
     parser.add_argument("--seed", type=int, default=4, help="of what is killed when (%(default)s)")
-    parser.add_argument("--clients", type=int, default=8, help="that change tasks (%(default)s)")
+    parser.add_argument("--clients", type=int, default=10, help="that change tasks (%(default)s)")
     parser.add_argument(
-        "--pause", type=float, default=0.1, help="of a client between requests, at most (%(default)s s)"
+        "--pause", type=float, default=0.05, help="of a client between requests, at most (%(default)s s)"
     )
     parser.add_argument("--keep", type=Path, help="a directory for data and logs, which stay")
     parser.add_argument("--json", action="store_true", help="tell figures as JSON")

@@ -1,8 +1,9 @@
-"""A mail server that keeps what it is sent, and now and then asks to be sent it again."""
+"""A mail server that keeps what it is sent; it takes its time, and now and then asks to be sent it again."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from benchmarks.faults.records import Sent
 
 HEADER: Final = "X-TaskFlow-Notice"
 _PUT_OFF_EACH: Final = 50
+_SLOW: Final = 0.1
+"""Seconds until it says that it took a mail, at most: for so long who sent it may be killed."""
 
 
 class Sink:
@@ -30,6 +33,7 @@ class Sink:
         self._mails = mails
         self._each = put_off_each
         self._number = 0
+        self._draw = random.Random(put_off_each)
         self.put_off = 0
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: ARG002, N802
@@ -41,6 +45,7 @@ class Sink:
         assert isinstance(content, bytes)
         notice = UUID(str(BytesHeaderParser().parsebytes(content)[HEADER]).strip().strip("<>"))
         self._mails += [Sent(notice, to, datetime.now(UTC)) for to in envelope.rcpt_tos]
+        await asyncio.sleep(self._draw.uniform(0, _SLOW))
         return "250 OK"
 
 

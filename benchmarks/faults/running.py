@@ -44,8 +44,8 @@ class Plan:
 
     kills: int
     seed: int
-    clients: int = 8
-    pause: float = 0.1
+    clients: int = 10
+    pause: float = 0.05
     warm_up: float = 3
 
 
