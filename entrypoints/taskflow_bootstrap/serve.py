@@ -11,14 +11,13 @@ from functools import partial
 from typing import Final
 
 import uvicorn
-import uvloop
 
 from taskflow_bootstrap.application import create_application, http_options
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
 from taskflow_bootstrap.processes import Child, Processes
+from taskflow_bootstrap.running import run, stop_asked
 from taskflow_bootstrap.settings import Settings
-from taskflow_bootstrap.stopping import stop_asked
 from taskflow_http.protocol import protocol_class
 
 DRAIN_SECONDS: Final = 10
@@ -55,12 +54,6 @@ def serve(
 
         url = url_of(reserved)
         return Processes(work, processes, _KILL_AFTER_SECONDS, partial(on_ready, url), tell).run()
-
-
-def run(work: object) -> None:
-    """Run a coroutine on uvloop until it ends."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work)  # type: ignore[arg-type]
 
 
 async def _serve_until_signal(

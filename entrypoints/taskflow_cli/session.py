@@ -113,7 +113,13 @@ async def _actor(taskflow: TaskFlow, email: str | None) -> Actor:
 @asynccontextmanager
 async def open_found(data_dir: Path | None) -> AsyncIterator[TaskFlow]:
     """Open the TaskFlow whose database is meant."""
-    from taskflow_bootstrap.embedded import open_taskflow
+    from msgspec.structs import replace
 
-    async with open_taskflow(found(data_dir).settings) as taskflow:
+    from taskflow_bootstrap.embedded import open_taskflow
+    from taskflow_bootstrap.logs import configure_logs
+
+    settings = found(data_dir).settings
+    # To standard error. Less than an error is no matter of a command's, such as that nobody could be hinted.
+    configure_logs(replace(settings, log_level="error"))
+    async with open_taskflow(settings) as taskflow:
         yield taskflow
