@@ -31,13 +31,17 @@ async def main(url: str) -> None:
             await connection.execute(
                 text("INSERT INTO orders VALUES (:id, :item)"), {"id": uuid4(), "item": item}
             )
-            await embed(connection).create_task(NewTask(title=f"Pack {item}"), me)
+            taskflow = embed(connection)
+            await taskflow.create_task(NewTask(title=f"Pack {item}"), me)
             try:  # a use case that fails takes back its own part only
-                await embed(connection).find_task(uuid4(), me)
+                await taskflow.find_task(uuid4(), me)
             except NotFound:
                 print("there is no such task, and the order goes on")
             if item == "the moon":
                 raise ValueError("We do not sell that.")
+        # Wakes a worker for what was caused, where `embed` got a queue (see own_job.py); without any of this
+        # the scheduler does, seconds later.
+        await taskflow.after_commit()
 
     await take_order("a telescope")
     try:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -17,3 +19,10 @@ def run(name: str, *arguments: str) -> str:
 def test_inside_a_hosts_transaction(fresh_database_url: str) -> None:
     printed = run("embed_sqlalchemy.py", fresh_database_url)
     assert "tasks: ['Pack a telescope'] orders: ['a telescope']" in printed
+
+
+@pytest.mark.parametrize("with_redis", [True, False])
+def test_a_job_of_the_hosts_own(fresh_database_url: str, redis_url: str, with_redis: bool) -> None:
+    printed = run("own_job.py", fresh_database_url, *([redis_url] if with_redis else []))
+    assert "shipped on try 2" in printed
+    assert "tasks: ['Tell the customer of a telescope']" in printed

@@ -73,8 +73,11 @@ def test_the_tour_by_curl(dev: tuple[Path, str]) -> None:
 @pytest.mark.slow
 def test_the_tour_by_command_line(dev: tuple[Path, str]) -> None:
     tour = [block for block in blocks() if "curl" not in block]
-    (printed,) = run(*dev, tour)
+    printed, jobs = run(*dev, tour)
     assert "admin@example.com" in printed
     assert "status: PENDING -> COMPLETED" in printed
     assert re.search(r"^\d+ tasks created, 0 lines failed\.$", printed, re.MULTILINE)
     assert "All is well." in printed
+    assert re.search(r"sample\.refund +done +3 of 5", jobs)
+    assert re.search(r"sample\.refund +dead +1 of 1", jobs)
+    assert re.search(r"^attempts +0$", jobs, re.MULTILINE)
