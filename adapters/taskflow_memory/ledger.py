@@ -87,22 +87,21 @@ class MemoryLedgerRepository:
         """Raise `LeaseLost` where a claim that the unit goes by does not hold any more."""
         for claimed in [*self.finished, *(entry for entry, _ in self.renewed)]:
             held = self.store.ledger.get(claimed.id)
-            if held is None:
+            if held is None or held.is_expired(self.store.clock()):
                 raise LeaseLost
             held.require_held(claimed.fence)
 
     def write(self, now: datetime) -> list[UUID]:
         """Write what was kept for `commit`; return what is to be hinted."""
         for entry in self.added:
-            entry.created_at, entry.run_at = now, now + (entry.run_at - entry.created_at)
+            entry.run_at = now + (entry.run_at - entry.created_at)
         for entry in [*self.added, *self.saved]:
             self.store.ledger[entry.id] = entry
         for entry, lease in self.renewed:
             self.store.ledger[entry.id].lease_until = now + lease
         for entry in self.finished:
             self.store.ledger[entry.id].finish(now)
-        for id in self.removed:
-            self.store.ledger.pop(id, None)
+        self.store.remove_jobs(self.removed)
         return [entry.id for entry in [*self.added, *self.saved] if entry.is_due(now)] + self.hinted
 
 
@@ -124,7 +123,8 @@ class MemoryScans:
 
     def write(self, now: datetime) -> None:
         """Write what was kept for `commit`."""
-        self.store.scans |= {name: now + delay for name, delay in self.delays.items()}
+        known = self.delays.keys() & self.store.scans.keys()
+        self.store.scans |= {name: now + self.delays[name] for name in known}
 
 
 @dataclass(slots=True)

@@ -101,6 +101,12 @@ class MemoryStore:
         self.tasks[task.id] = replace(task)
         self.history.setdefault(task.id, []).append(copied(entry))
 
+    def remove_tasks(self, tasks: Sequence[UUID]) -> None:
+        """Forget deleted tasks for good, and move the versions of their owners' data."""
+        for owner in {self.tasks[id].user_id for id in tasks}:
+            self.data_versions[owner] = self.data_version(owner) + 1
+        self.remove(tasks, ())
+
     def put_user(self, user: User) -> None:
         """Keep a copy."""
         self.users[user.id] = replace(user)
@@ -132,6 +138,12 @@ class MemoryStore:
         self.sessions = {id: session for id, session in self.sessions.items() if session.user_id not in gone}
         self.events = {id: event for id, event in self.events.items() if event.user_id not in gone}
         self.keys = {place: key for place, key in self.keys.items() if place[0] not in gone}
+
+    def remove_jobs(self, jobs: Sequence[UUID]) -> None:
+        """Forget background work for good, with its refunds."""
+        for job_id in jobs:
+            self.ledger.pop(job_id, None)
+            self.refunds.pop(job_id, None)
 
 
 def copied(entry: HistoryEntry) -> HistoryEntry:

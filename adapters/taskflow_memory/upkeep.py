@@ -40,7 +40,7 @@ class MemoryUpkeep:
         if what not in _OUTDATED:
             raise ValueError(f"{what} cleans nothing up")
         now, is_outdated = self.store.clock(), _OUTDATED[what]
-        chosen = self.tasks if what is JobKind.CLEAN_TASKS else self.others.setdefault(what, [])
+        chosen = self.others.setdefault(what, [])
         kept = _place(self.store, what).items()
         outdated = (key for key, row in kept if is_outdated(row, now) and key not in chosen)
         step = list(islice(outdated, limit))
@@ -60,7 +60,9 @@ class MemoryUpkeep:
 
     def write(self) -> None:
         """Remove what was chosen."""
-        self.store.remove(self.tasks, self.users)
+        self.store.remove_tasks(self.others.pop(JobKind.CLEAN_TASKS, ()))
+        self.store.remove_jobs(self.others.pop(JobKind.CLEAN_LEDGER, ()))
+        self.store.remove([id for id in self.tasks if id in self.store.tasks], self.users)
         for what, keys in self.others.items():
             for key in keys:
                 _place(self.store, what).pop(key, None)

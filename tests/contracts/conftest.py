@@ -10,8 +10,11 @@ import pytest
 
 from contracts.persistence import Persistence
 from taskflow_memory import (
+    MemoryClaims,
     MemoryIdentities,
+    MemoryLedgerReads,
     MemoryLoginAttempts,
+    MemoryQueue,
     MemoryReads,
     MemorySessionReads,
     MemoryStore,
@@ -27,14 +30,24 @@ async def over_memory() -> Persistence:
     async def data_version(owner: UUID) -> int:
         return store.data_version(owner)
 
-    async def age_attempts(by: timedelta) -> None:
+    async def age(by: timedelta) -> None:
         nonlocal shifted
         shifted += by
 
+    queue = MemoryQueue()
     return Persistence(
-        MemoryTransactions(store), reads, reads, MemorySessionReads(store), MemoryIdentities(store),
-        MemoryLoginAttempts(store), data_version, age_attempts,
+        MemoryTransactions(store, queue), reads, reads, MemorySessionReads(store), MemoryIdentities(store),
+        MemoryLoginAttempts(store), MemoryClaims(store), MemoryLedgerReads(store), queue, data_version, age,
     )  # fmt: skip
+
+
+# What `Persistence.age` moves.
+TIMES = {
+    "login_attempts": ["tried_at"],
+    "ledger": ["run_at", "lease_until", "finished_at"],
+    "scans": ["due_at"],
+    "idempotency_keys": ["kept_at"],
+}
 
 
 @asynccontextmanager
@@ -43,7 +56,9 @@ async def over_postgres(url: str) -> AsyncIterator[Persistence]:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from taskflow_sqlalchemy import (
+        SqlAlchemyClaims,
         SqlAlchemyIdentities,
+        SqlAlchemyLedgerReads,
         SqlAlchemyLoginAttempts,
         SqlAlchemyReads,
         SqlAlchemySessionReads,
@@ -56,17 +71,19 @@ async def over_postgres(url: str) -> AsyncIterator[Persistence]:
             question = text("SELECT data_version FROM users WHERE id = :id")
             return int((await connection.execute(question, {"id": owner})).scalar_one())
 
-    async def age_attempts(engine: AsyncEngine, by: timedelta) -> None:
+    async def age(engine: AsyncEngine, by: timedelta) -> None:
         async with engine.connect() as connection:
-            await connection.execute(text("UPDATE login_attempts SET tried_at = tried_at - :by"), {"by": by})
+            for table, times in TIMES.items():
+                moves = ", ".join(f"{time} = {time} - :by" for time in times)
+                await connection.execute(text(f"UPDATE {table} SET {moves}"), {"by": by})
 
     engine = open_engine(url)
     try:
-        reads = SqlAlchemyReads(engine)
+        reads, queue = SqlAlchemyReads(engine), MemoryQueue()
         yield Persistence(
-            SqlAlchemyTransactions(engine), reads, reads, SqlAlchemySessionReads(engine),
-            SqlAlchemyIdentities(engine), SqlAlchemyLoginAttempts(engine, b"key"),
-            partial(data_version, engine), partial(age_attempts, engine),
+            SqlAlchemyTransactions(engine, queue), reads, reads, SqlAlchemySessionReads(engine),
+            SqlAlchemyIdentities(engine), SqlAlchemyLoginAttempts(engine, b"key"), SqlAlchemyClaims(engine),
+            SqlAlchemyLedgerReads(engine), queue, partial(data_version, engine), partial(age, engine),
         )  # fmt: skip
     finally:
         await engine.dispose()

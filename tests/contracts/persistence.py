@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from support.samples import NOW, entry_of, new_session, new_task, new_user
+from support.samples import NOW, entry_of, new_job, new_session, new_task, new_user
 from taskflow_core import (
     EventQuery,
     HistoryEntry,
     HistoryQuery,
     Identity,
     JobKind,
+    JobState,
+    LedgerEntry,
     Page,
     Role,
     SecurityEvent,
@@ -21,6 +23,8 @@ from taskflow_core import (
     TaskView,
     User,
 )
+from taskflow_core.ledger import LEASE
+from taskflow_core.ports.ledger import Claims, LedgerReads
 from taskflow_core.ports.persistence import (
     Identities,
     LoginAttempts,
@@ -30,6 +34,7 @@ from taskflow_core.ports.persistence import (
     UserReads,
 )
 from taskflow_core.ports.security import TokenClaims
+from taskflow_memory import MemoryQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,13 @@ class Persistence:
     session_reads: SessionReads
     identities: Identities
     attempts: LoginAttempts
+    claims: Claims
+    ledger_reads: LedgerReads
+    queue: MemoryQueue
+    """Is hinted by `transactions`."""
     data_version: Callable[[UUID], Awaitable[int]]
-    age_attempts: Callable[[timedelta], Awaitable[None]]
-    """Makes all tries to log in that were counted so much older."""
+    age: Callable[[timedelta], Awaitable[None]]
+    """Makes so much older what the store gives a time: tries to log in, background work, scans, keys."""
 
     async def add_users(self, *users: User) -> None:
         async with self.transactions() as unit:
@@ -113,15 +122,74 @@ class Persistence:
             await unit.commit()
 
     async def purge(self, limit: int = 1_000) -> int:
-        async with self.transactions() as unit:
-            removed = await unit.upkeep.remove(JobKind.CLEAN_USERS, limit=limit)
-            await unit.commit()
-        return removed
+        return await self.remove(JobKind.CLEAN_USERS, limit)
 
     async def purge_all(self) -> int:
         removed = 0
         while step := await self.purge():
             removed += step
+        return removed
+
+    async def add_jobs(self, *jobs: LedgerEntry) -> None:
+        async with self.transactions() as unit:
+            for job in jobs:
+                unit.ledger.add(job)
+            await unit.commit()
+
+    async def new_job(self, kind: str = "kind", **given: object) -> LedgerEntry:
+        job = new_job(kind, **given)
+        await self.add_jobs(job)
+        return job
+
+    async def job(self, job_id: UUID) -> LedgerEntry | None:
+        async with self.transactions() as unit:
+            found = await unit.ledger.load(job_id)
+            return found[0] if found else None
+
+    async def claim(
+        self, hint: UUID | None = None, *kinds: str, lease: timedelta = LEASE
+    ) -> LedgerEntry | None:
+        return await self.claims(hint, kinds=kinds or ("kind",), lease=lease)
+
+    async def running_job(
+        self, kind: str = "kind", *, lease: timedelta = LEASE, **given: object
+    ) -> LedgerEntry:
+        """Work that was just claimed."""
+        job = await self.new_job(kind, **given)
+        claimed = await self.claim(job.id, kind, lease=lease)
+        assert claimed is not None
+        assert claimed.id == job.id
+        return claimed
+
+    async def finish(self, job: LedgerEntry) -> None:
+        async with self.transactions() as unit:
+            unit.ledger.finish(job)
+            await unit.commit()
+
+    async def kill(self, job_id: UUID, error: str = "It broke.") -> LedgerEntry:
+        """Let a job die; return it as it is then."""
+        async with self.transactions() as unit:
+            found = await unit.ledger.load(job_id)
+            assert found is not None
+            found[0].fail(error, found[1], 0, final=True)
+            unit.ledger.save(found[0])
+            await unit.commit()
+        return found[0]
+
+    async def states(self, *jobs: LedgerEntry) -> list[JobState]:
+        stored = [await self.job(job.id) for job in jobs]
+        return [job.state for job in stored if job]
+
+    def hints(self) -> list[UUID]:
+        """What was hinted at since this was asked last."""
+        found = list(self.queue.hints)
+        self.queue.hints.clear()
+        return found
+
+    async def remove(self, what: JobKind, limit: int = 1_000) -> int:
+        async with self.transactions() as unit:
+            removed = await unit.upkeep.remove(what, limit=limit)
+            await unit.commit()
         return removed
 
     async def history(self, task_id: UUID) -> list[HistoryEntry]:

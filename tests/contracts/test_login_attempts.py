@@ -18,7 +18,7 @@ async def try_times(persistence: Persistence, number: int) -> None:
     """Make the `number`th try in a row, having waited as long as each before it made one wait."""
     for n in range(1, number + 1):
         assert await persistence.attempts.begin(SUBJECT) == Attempt(n, NO_WAIT)
-        await persistence.age_attempts(delay_after(n))
+        await persistence.age(delay_after(n))
 
 
 async def test_the_first_are_free_and_each_next_waits_longer(persistence: Persistence) -> None:
@@ -31,10 +31,10 @@ async def test_the_first_are_free_and_each_next_waits_longer(persistence: Persis
             assert delay - SECOND < told.wait <= delay
         if delay > 2 * SECOND:
             # One that is refused neither counts nor prolongs the wait.
-            await persistence.age_attempts(delay - 2 * SECOND)
+            await persistence.age(delay - 2 * SECOND)
             assert NO_WAIT < (await persistence.attempts.begin(SUBJECT)).wait <= 2 * SECOND
             delay = 2 * SECOND
-        await persistence.age_attempts(delay)
+        await persistence.age(delay)
 
 
 async def test_of_64_at_once_five_pass(persistence: Persistence) -> None:
@@ -59,7 +59,7 @@ async def test_they_are_forgotten_after_a_day(
     persistence: Persistence, pause: timedelta, number: int
 ) -> None:
     await try_times(persistence, 7)
-    await persistence.age_attempts(pause - delay_after(7))
+    await persistence.age(pause - delay_after(7))
     assert await persistence.attempts.begin(SUBJECT) == Attempt(number, NO_WAIT)
     if number == 1:
         assert await persistence.attempts.begin(SUBJECT) == Attempt(2, NO_WAIT)

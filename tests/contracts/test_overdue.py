@@ -1,0 +1,294 @@
+"""Tasks that fell overdue are told of once per due date, and nothing else of them moves."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from contracts.persistence import Persistence
+from support.samples import OPERATOR, entry_of, new_id, new_task
+from taskflow_core import JobKind, JobState, LedgerEntry, Status, Task, TaskChanges
+from taskflow_core.tasks import as_text
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+
+def ago(by: timedelta) -> datetime:
+    """By the store's clock, which no test can stop."""
+    return (datetime.now(UTC) - by).replace(microsecond=123_000)
+
+
+async def tell(persistence: Persistence, number: int = 100, *, max_tries: int = 16) -> list[LedgerEntry]:
+    """The jobs that are made, as they are kept."""
+    async with persistence.transactions() as unit:
+        taken = await unit.tasks.tell_overdue([new_id() for _ in range(number)], max_tries=max_tries)
+        await unit.commit()
+    jobs = [await persistence.job(id) for id in taken]
+    assert None not in jobs
+    return [job for job in jobs if job]
+
+
+async def told_of(persistence: Persistence, number: int = 100) -> set[UUID | None]:
+    return {job.subject for job in await tell(persistence, number)}
+
+
+async def change(persistence: Persistence, task: Task, changes: TaskChanges) -> None:
+    async with persistence.transactions() as unit:
+        loaded = (await unit.tasks.load([task.id]))[task.id]
+        entry = loaded.change(changes, entry_id=new_id(), actor=OPERATOR, now=datetime.now(UTC))
+        assert entry is not None
+        unit.tasks.save(loaded, entry)
+        await unit.commit()
+
+
+@pytest.fixture
+async def owner(persistence: Persistence) -> UUID:
+    return (await persistence.new_user()).id
+
+
+class TestWhich:
+    async def test_each_that_is_overdue_is_told_of_once(self, persistence: Persistence, owner: UUID) -> None:
+        tasks = [
+            await persistence.new_task(owner, due_date=ago(HOUR), status=status)
+            for status in (Status.PENDING, Status.IN_PROGRESS)
+        ]
+        assert await told_of(persistence) == {task.id for task in tasks}
+        assert await told_of(persistence) == set()
+
+    async def test_not_what_is_closed_deleted_or_not_due(self, persistence: Persistence, owner: UUID) -> None:
+        for status in (Status.COMPLETED, Status.CANCELLED):
+            await persistence.new_task(owner, due_date=ago(HOUR), status=status)
+        await persistence.new_task(owner, due_date=ago(HOUR), deleted_at=ago(SECOND))
+        await persistence.new_task(owner, due_date=ago(-HOUR))
+        await persistence.new_task(owner)
+        assert await tell(persistence) == []
+
+    async def test_one_falls_overdue_by_the_stores_clock(self, persistence: Persistence, owner: UUID) -> None:
+        task = await persistence.new_task(owner, due_date=ago(-2 * SECOND))
+        assert await told_of(persistence) == set()
+        async with asyncio.timeout(20):
+            while not (told := await told_of(persistence)):  # noqa: ASYNC110 - nothing tells that time went by
+                await asyncio.sleep(0.1)
+        assert told == {task.id}
+        assert task.is_overdue(datetime.now(UTC) + 15 * SECOND)
+
+    async def test_the_longest_overdue_come_first_as_many_as_there_are_ids(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        tasks = [await persistence.new_task(owner, due_date=ago(n * HOUR)) for n in (1, 3, 2, 5, 4)]
+        oldest_first = [tasks[n].id for n in (3, 4, 1, 2, 0)]
+        assert await told_of(persistence, 0) == set()
+        assert await told_of(persistence, 2) == set(oldest_first[:2])
+        assert await told_of(persistence, 2) == set(oldest_first[2:4])
+        assert await told_of(persistence, 2) == {oldest_first[4]}
+        assert await told_of(persistence, 2) == set()
+
+    async def test_many_at_once(self, persistence: Persistence, owner: UUID) -> None:
+        tasks = [new_task(owner, due_date=ago(HOUR)) for _ in range(300)]
+        await persistence.add_tasks(*tasks)
+        told = [job.subject for _ in range(3) for job in await tell(persistence, 120)]
+        assert len(told) == 300
+        assert set(told) == {task.id for task in tasks}
+
+
+class TestWhat:
+    @pytest.mark.parametrize("microsecond", [0, 1, 123_000, 999_999])
+    async def test_the_job_tells_of_the_task_and_its_due_date(
+        self, persistence: Persistence, owner: UUID, microsecond: int
+    ) -> None:
+        due_date = ago(HOUR).replace(microsecond=microsecond)
+        task = await persistence.new_task(owner, due_date=due_date)
+        id = new_id()
+        async with persistence.transactions() as unit:
+            taken = await unit.tasks.tell_overdue([id, new_id()], max_tries=7)
+            await unit.commit()
+        assert list(taken) == [id]
+        job = await persistence.job(id)
+        assert job is not None
+        assert job == LedgerEntry(
+            id=id, kind=JobKind.TASK_OVERDUE, subject=task.id, payload={"due_date": as_text(due_date) or ""},
+            created_at=job.created_at, run_at=job.run_at, max_tries=7,
+        )  # fmt: skip
+        for time in (job.created_at, job.run_at):
+            assert abs(time - datetime.now(UTC)) < 15 * SECOND
+        assert await persistence.claim(id, JobKind.TASK_OVERDUE) is not None
+
+    async def test_each_due_date_is_told_with_its_own_task(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        tasks = [await persistence.new_task(owner, due_date=ago(n * HOUR)) for n in range(1, 6)]
+        jobs = await tell(persistence)
+        told = {job.subject: job.payload["due_date"] for job in jobs}
+        assert told == {task.id: as_text(task.due_date) for task in tasks}
+        assert len({job.id for job in jobs}) == 5
+        assert {job.state for job in jobs} == {JobState.PENDING}
+
+    async def test_neither_version_nor_history_nor_the_owners_data_move(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        task = await persistence.new_task(owner, due_date=ago(HOUR))
+        before = await persistence.data_version(owner)
+        await tell(persistence)
+        async with persistence.transactions() as unit:
+            unit.tasks.rearm(task.id, task.due_date or ago(HOUR))
+            await unit.commit()
+        assert await persistence.task(task.id) == task
+        assert len(await persistence.history(task.id)) == 1
+        assert await persistence.data_version(owner) == before
+
+    async def test_nothing_is_hinted_at_unasked(self, persistence: Persistence, owner: UUID) -> None:
+        await persistence.new_task(owner, due_date=ago(HOUR))
+        await tell(persistence)
+        assert persistence.hints() == []
+
+    async def test_without_commit_nothing_is_kept(self, persistence: Persistence, owner: UUID) -> None:
+        task, id = await persistence.new_task(owner, due_date=ago(HOUR)), new_id()
+        async with persistence.transactions() as unit:
+            assert list(await unit.tasks.tell_overdue([id], max_tries=1)) == [id]
+        assert await persistence.job(id) is None
+        assert await told_of(persistence) == {task.id}
+
+
+class TestArming:
+    async def test_moving_the_due_date_arms_it_again(self, persistence: Persistence, owner: UUID) -> None:
+        task = await persistence.new_task(owner, due_date=ago(3 * HOUR))
+        await tell(persistence)
+        await change(persistence, task, TaskChanges(due_date=ago(-HOUR)))
+        assert await told_of(persistence) == set()
+        await change(persistence, task, TaskChanges(due_date=ago(2 * HOUR)))
+        assert await told_of(persistence) == {task.id}
+        assert await told_of(persistence) == set()
+
+    async def test_no_other_change_does(self, persistence: Persistence, owner: UUID) -> None:
+        other = await persistence.new_user()
+        task = await persistence.new_task(owner, due_date=ago(HOUR))
+        await tell(persistence)
+        for changes in (
+            TaskChanges(title="Another", status=Status.IN_PROGRESS, user_id=other.id),
+            TaskChanges(status=Status.COMPLETED),
+            TaskChanges(status=Status.PENDING),
+        ):
+            await change(persistence, task, changes)
+            assert await told_of(persistence) == set()
+
+    async def test_what_is_closed_in_time_is_armed_when_it_opens_again(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        task = await persistence.new_task(owner, due_date=ago(HOUR), status=Status.COMPLETED)
+        assert await told_of(persistence) == set()
+        await change(persistence, task, TaskChanges(status=Status.PENDING))
+        assert await told_of(persistence) == {task.id}
+
+    async def test_it_can_be_armed_by_hand(self, persistence: Persistence, owner: UUID) -> None:
+        due_date = ago(HOUR).replace(microsecond=123_456)
+        task = await persistence.new_task(owner, due_date=due_date)
+        other = await persistence.new_task(owner, due_date=due_date)
+        await tell(persistence)
+
+        async def rearm(for_: datetime, *, commit: bool) -> set[UUID | None]:
+            async with persistence.transactions() as unit:
+                unit.tasks.rearm(task.id, for_)
+                if commit:
+                    await unit.commit()
+            return await told_of(persistence)
+
+        assert await rearm(due_date, commit=False) == set()
+        assert await rearm(due_date + timedelta(microseconds=1), commit=True) == set()
+        assert await rearm(due_date, commit=True) == {task.id}
+        assert await told_of(persistence) == set()
+        assert other.id != task.id
+
+    async def test_one_that_is_gone_is_no_fault(self, persistence: Persistence) -> None:
+        async with persistence.transactions() as unit:
+            unit.tasks.rearm(new_id(), ago(HOUR))
+            await unit.commit()
+
+    async def test_it_is_armed_in_one_unit_with_the_end_of_its_job(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        task = await persistence.new_task(owner, due_date=ago(HOUR))
+        (job,) = await tell(persistence)
+        claimed = await persistence.claim(job.id, JobKind.TASK_OVERDUE)
+        assert claimed is not None
+        async with persistence.transactions() as unit:
+            unit.ledger.finish(claimed)
+            unit.tasks.rearm(task.id, task.due_date or ago(HOUR))
+            await unit.commit()
+        assert await persistence.states(job) == [JobState.DONE]
+        assert await told_of(persistence) == {task.id}
+
+    async def test_a_rearming_and_a_change_may_share_a_unit(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        task = await persistence.new_task(owner, due_date=ago(HOUR))
+        await tell(persistence)
+        async with persistence.transactions() as unit:
+            loaded = (await unit.tasks.load([task.id]))[task.id]
+            entry = loaded.change(
+                TaskChanges(title="Another"), entry_id=new_id(), actor=OPERATOR, now=datetime.now(UTC)
+            )
+            assert entry is not None
+            unit.tasks.save(loaded, entry)
+            unit.tasks.rearm(task.id, task.due_date or ago(HOUR))
+            await unit.commit()
+        stored = await persistence.task(task.id)
+        assert stored is not None
+        assert stored.title == "Another"
+        assert await told_of(persistence) == {task.id}
+
+
+class TestRaces:
+    async def test_schedulers_at_once_tell_of_each_once(self, persistence: Persistence, owner: UUID) -> None:
+        tasks = [new_task(owner, due_date=ago(HOUR)) for _ in range(60)]
+        await persistence.add_tasks(*tasks)
+        rounds = await asyncio.gather(*(tell(persistence, 12) for _ in range(10)))
+        told = [job.subject for jobs in rounds for job in jobs]
+        while more := await tell(persistence):
+            told += [job.subject for job in more]
+        assert len(told) == 60
+        assert set(told) == {task.id for task in tasks}
+
+    async def test_they_wait_for_nobody(self, concurrent_persistence: Persistence) -> None:
+        persistence = concurrent_persistence
+        owner = await persistence.new_user()
+        held = await persistence.new_task(owner.id, due_date=ago(2 * HOUR))
+        free = await persistence.new_task(owner.id, due_date=ago(HOUR))
+        async with persistence.transactions() as unit:
+            loaded = (await unit.tasks.load([held.id]))[held.id]
+            assert await told_of(persistence) == {free.id}
+            later = TaskChanges(due_date=ago(-HOUR))
+            entry = loaded.change(later, entry_id=new_id(), actor=OPERATOR, now=datetime.now(UTC))
+            assert entry is not None
+            unit.tasks.save(loaded, entry)
+            await unit.commit()
+        assert await told_of(persistence) == set()
+
+    async def test_a_change_that_waited_for_the_telling_loses_nothing(
+        self, concurrent_persistence: Persistence
+    ) -> None:
+        persistence = concurrent_persistence
+        owner = await persistence.new_user()
+        task = await persistence.new_task(owner.id, due_date=ago(2 * HOUR))
+        async with persistence.transactions() as unit:
+            await unit.tasks.tell_overdue([new_id()], max_tries=1)
+            late = asyncio.ensure_future(change(persistence, task, TaskChanges(due_date=ago(HOUR))))
+            await asyncio.sleep(0.1)
+            assert not late.done()
+            await unit.commit()
+        await late
+        assert await told_of(persistence) == {task.id}  # for the new due date
+
+    async def test_a_task_may_be_made_meanwhile(self, persistence: Persistence, owner: UUID) -> None:
+        tasks = [new_task(owner, due_date=ago(HOUR)) for _ in range(20)]
+
+        async def add(task: Task) -> None:
+            async with persistence.transactions() as unit:
+                unit.tasks.add(task, entry_of(task))
+                await unit.commit()
+
+        rounds = await asyncio.gather(*(add(task) for task in tasks), *(tell(persistence) for _ in range(5)))
+        told = [job.subject for jobs in rounds if jobs for job in jobs]
+        told += [job.subject for job in await tell(persistence)]
+        assert sorted(map(str, told)) == sorted(str(task.id) for task in tasks)
