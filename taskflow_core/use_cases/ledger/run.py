@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskflow_core.ports.persistence import Transaction, Transactions
     from taskflow_core.ports.time import Chance
 
-Effect: TypeAlias = "Callable[[Transaction], Awaitable[None]]"
+Effect: TypeAlias = Callable[["Transaction"], Awaitable[None]]
 """What a job does in the database: called inside the unit of work that also ends the job, and once
 committed, never again. It commits nothing itself."""
 
