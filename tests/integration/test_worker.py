@@ -1,0 +1,283 @@
+"""A worker with a real queue: hinted, lied to, and left alone by Redis."""
+
+import asyncio
+import os
+import pickle
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+import structlog
+from redis import Redis
+from rq import Callback, Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.typing import EventDict
+
+from support.work import DueJobs, until
+from support.workers import add_job, row
+from taskflow_core import JobState, LedgerEntry
+from taskflow_core.ports.persistence import Transaction
+from taskflow_core.use_cases.bundle import Work
+from taskflow_core.use_cases.ledger.run import Effect, RunJob
+from taskflow_embedded import ValkeyServer, throwaway_valkey
+from taskflow_rq import RqQueue
+from taskflow_sqlalchemy import SqlAlchemyClaims, SqlAlchemyTransactions
+from taskflow_system import SystemChance
+from taskflow_worker.worker import run_worker
+
+LIST = "rq:queue:taskflow"
+RUN = "taskflow_worker.handlers.run"
+SOON = 0.6
+"""Sooner than a worker looks by itself."""
+
+
+@pytest.fixture
+def server() -> Iterator[ValkeyServer]:
+    with throwaway_valkey() as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def queue(redis_url: str) -> AsyncIterator[RqQueue]:
+    queue = RqQueue(redis_url)
+    yield queue
+    await queue.aclose()
+
+
+@dataclass
+class Working:
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: int = 0
+    beats: int = 0
+
+    def on_ready(self) -> None:
+        self.ready += 1
+
+    def beat(self) -> None:
+        self.beats += 1
+
+
+@asynccontextmanager
+async def working(run_job: Work, redis_url: str, **options: Any) -> AsyncIterator[Working]:
+    its = Working()
+    task = asyncio.create_task(
+        run_worker(
+            run_job, redis_url=redis_url, stop=its.stop, on_ready=its.on_ready, beat=its.beat, **options
+        )
+    )
+    try:
+        yield its
+    finally:
+        its.stop.set()
+        await task
+
+
+def told(lines: list[EventDict]) -> list[str]:
+    return [line["event"] for line in lines if "Redis" in line["event"] or "hint" in line["event"]]
+
+
+async def listens(redis: Redis) -> None:
+    """Return once a worker waits at the queue."""
+    await until(lambda: any(client["cmd"] == "blpop" for client in redis.client_list()))
+
+
+async def test_a_hint_wakes_it(queue: RqQueue, redis: Redis, redis_url: str) -> None:
+    jobs = DueJobs()
+    async with working(jobs, redis_url) as its:
+        await listens(redis)
+        jobs.due = [uuid4() for _ in range(30)]
+        hinted = jobs.due[20]
+        queue.hint([hinted])
+        assert await until(lambda: len(jobs.done) == 30) < SOON
+        assert hinted in jobs.asked
+        assert (its.ready, its.beats >= 1) == (1, True)
+    assert redis.keys("rq:job:*") == []
+    assert redis.llen(LIST) == 0
+
+
+async def test_it_leaves_nothing_in_redis_but_that_there_was_a_queue(
+    queue: RqQueue, redis: Redis, redis_url: str
+) -> None:
+    jobs = DueJobs()
+    async with working(jobs, redis_url):
+        await listens(redis)
+        for _ in range(5):
+            queue.hint([uuid4()])
+            await asyncio.sleep(0.05)
+        await until(lambda: len([hint for hint in jobs.asked if hint]) == 5)
+        assert redis.scard("rq:workers") == 1
+    assert redis.scard("rq:workers") == 0
+    (left,) = redis.keys("rq:worker:*")
+    assert 0 < redis.ttl(left) <= 60
+    assert set(redis.keys("*")) == {b"rq:queues", left}
+
+
+async def test_what_else_stands_in_the_queue_is_refused_and_stops_nothing(
+    queue: RqQueue, redis: Redis, redis_url: str
+) -> None:
+    bad = Queue("taskflow", connection=redis, serializer=JSONSerializer)
+    bad.enqueue("os.abort")
+    bad.enqueue("builtins.print", args=("x",), on_failure=Callback("os.abort"))
+    bad.enqueue(RUN, args=("no id",))
+    Queue("taskflow", connection=redis).enqueue(RUN, args=(str(uuid4()),))  # pickled
+    redis.hset("rq:job:odd", mapping={"data": pickle.dumps(1), "status": "odd", "timeout": "x"})
+    redis.rpush(LIST, "odd", "not there", "not an id *", b"\xff\xfe", "")
+    redis.set("rq:suspended", 1)
+    jobs = DueJobs()
+    with structlog.testing.capture_logs() as lines:
+        async with working(jobs, redis_url):
+            await listens(redis)
+            assert redis.llen(LIST) == 0
+            assert [hint for hint in jobs.asked if hint] == []
+            jobs.due = [uuid4()]
+            queue.hint(jobs.due)
+            assert await until(lambda: len(jobs.done) == 1) < SOON
+    (refused,) = [line for line in lines if line["event"] == "hint refused"]
+    assert refused["log_level"] == "warning"
+    assert "Redis is away" not in str(lines)
+
+
+async def test_a_key_of_another_type_is_an_outage_and_no_end(
+    queue: RqQueue, redis: Redis, redis_url: str
+) -> None:
+    redis.set(LIST, "no list")
+    jobs = DueJobs()
+    with structlog.testing.capture_logs() as lines:
+        async with working(jobs, redis_url):
+            await asyncio.sleep(0.5)
+            redis.delete(LIST)
+            await until(lambda: redis.llen(LIST) == 0 and "hints are heard again" in told(lines), 5)
+            queue.hint([uuid4()])
+            await until(lambda: any(jobs.asked), SOON)
+
+
+async def test_without_redis_jobs_go_on_and_soon_after_it_is_back_so_do_hints(server: ValkeyServer) -> None:
+    jobs = DueJobs()
+    queue = RqQueue(server.url)
+    with structlog.testing.capture_logs() as lines:
+        async with working(jobs, server.url):
+            with Redis.from_url(server.url) as redis:
+                await listens(redis)
+            server.kill()
+            for _ in range(3):
+                jobs.due = [uuid4() for _ in range(5)]
+                queue.hint(jobs.due)
+                assert await until(lambda: not jobs.due) < 2.0
+                await asyncio.sleep(0.7)
+            server.start()
+            began = time.monotonic()
+            jobs.asked.clear()
+            while not any(jobs.asked):
+                queue.hint([uuid4()])
+                await asyncio.sleep(0.05)
+            assert time.monotonic() - began < 7.0
+    await queue.aclose()
+    assert [event for event in told(lines) if "heard" in event or "no hints" in event] == [
+        "no hints, Redis is away",
+        "hints are heard again",
+    ]
+
+
+async def test_a_redis_that_does_not_answer_stops_neither_jobs_nor_the_end(server: ValkeyServer) -> None:
+    jobs = DueJobs()
+    with structlog.testing.capture_logs() as lines:
+        async with working(jobs, server.url, drain=4.0) as its:
+            with Redis.from_url(server.url) as redis:
+                await listens(redis)
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                await until(lambda: "no hints, Redis is away" in told(lines), 8)
+                jobs.due = [uuid4()]
+                assert await until(lambda: not jobs.due) < 2.0
+                its.stop.set()
+                began = time.monotonic()
+                await until(lambda: lines[-1]["event"] == "worker ended")
+                assert time.monotonic() - began < 4.0
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+
+
+async def test_it_starts_without_redis() -> None:
+    jobs = DueJobs([uuid4()])
+    async with working(jobs, "redis://127.0.0.1:1/0") as its:
+        assert await until(lambda: not jobs.due) < SOON
+        assert its.ready == 1
+
+
+async def test_an_address_that_is_none_is_told() -> None:
+    with pytest.raises(ValueError, match="scheme"):
+        await run_worker(DueJobs(), redis_url="http://127.0.0.1", stop=asyncio.Event(), on_ready=lambda: None)
+
+
+# --- on PostgreSQL ---
+
+
+async def refunding(job: LedgerEntry) -> Effect:
+    async def effect(transaction: Transaction) -> None:
+        transaction.samples.refund(job.id)
+
+    return effect
+
+
+@pytest.fixture
+def run_job(engine: AsyncEngine) -> RunJob:
+    return RunJob(SqlAlchemyClaims(engine), SqlAlchemyTransactions(engine), {"ok": refunding}, SystemChance())
+
+
+@pytest.fixture
+def transactions(engine: AsyncEngine, queue: RqQueue) -> SqlAlchemyTransactions:
+    return SqlAlchemyTransactions(engine, queue)
+
+
+def junk(redis: Redis, count: int) -> None:
+    queue = Queue("taskflow", connection=redis, serializer=JSONSerializer)
+    for _ in range(0, count, 500):
+        ids = [str(uuid4()) for _ in range(500)]
+        queue.enqueue_many(
+            [Queue.prepare_data(RUN, (name,), result_ttl=0, timeout=-1, description="hint") for name in ids]
+        )
+
+
+async def test_jobs_of_a_committed_unit_run_at_once_and_once(
+    transactions: SqlAlchemyTransactions,
+    database: psycopg.Connection[Any],
+    redis: Redis,
+    redis_url: str,
+    run_job: RunJob,
+) -> None:
+    async with working(run_job, redis_url):
+        await listens(redis)
+        made: list[UUID] = []
+        for _ in range(20):
+            made.append(await add_job(transactions, "ok"))
+            await until(lambda: row(database, made[-1]).state is JobState.DONE)
+    assert {row(database, job).refunds for job in made} == {1}
+
+
+async def test_ten_thousand_hints_at_nothing_delay_a_fresh_job_by_two_seconds_at_most(
+    transactions: SqlAlchemyTransactions,
+    database: psycopg.Connection[Any],
+    redis: Redis,
+    redis_url: str,
+    run_job: RunJob,
+) -> None:
+    await asyncio.to_thread(junk, redis, 10_000)
+    async with working(run_job, redis_url):
+        await until(lambda: redis.llen(LIST) < 9_990)
+        fresh = await add_job(transactions, "ok")
+        took = await until(lambda: row(database, fresh).state is JobState.DONE)
+        assert took < 2.0
+        assert redis.llen(LIST) > 1000, "the junk was gone before it could be in the way"
