@@ -21,7 +21,9 @@ PROMISE: Final = 30.0
 GIVEN_UP: Final = 90.0
 """Seconds after which nobody waits any more."""
 _POLL_SECONDS: Final = 0.1
-_STATE: Final = "SELECT state FROM ledger WHERE request_id = %s"
+_AGAIN_SECONDS: Final = 2.0
+"""So long after one job comes another: who took the first may be killed by the next kill."""
+_DONE: Final = "SELECT count(*) > 0 FROM ledger WHERE request_id = ANY(%s) AND state = 'done'"
 
 
 class Recovery(NamedTuple):
@@ -50,13 +52,17 @@ class Watcher:
         apis = job = float("inf")
         try:
             async with asyncio.timeout(GIVEN_UP):
-                made = await asyncio.gather(*(self._until_made(api) for api in self.apis))
+                made = await self._make()
                 apis = time.monotonic() - since
-                await self._until_done(made)
+                while not await self._is_done_soon(made):
+                    made += await self._make()
                 job = time.monotonic() - since
         except TimeoutError:
             pass
         return Recovery(what, apis, job)
+
+    async def _make(self) -> list[str]:
+        return await asyncio.gather(*(self._until_made(api) for api in self.apis))
 
     async def _until_made(self, api: Api) -> str:
         """Return the request that made a task by this process."""
@@ -72,18 +78,16 @@ class Watcher:
                 return answer.request_id
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _until_done(self, requests: Sequence[str]) -> None:
-        waiting = list(requests)
-        while waiting:
+    async def _is_done_soon(self, requests: list[str]) -> bool:
+        """Return whether one of their jobs is done within a while."""
+        until = time.monotonic() + _AGAIN_SECONDS
+        while time.monotonic() < until:
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    self.database, autocommit=True, connect_timeout=3
-                ) as connection:
-                    while waiting:
-                        row = await (await connection.execute(_STATE, [waiting[0]])).fetchone()
-                        if row == ("done",):
-                            waiting.pop(0)
-                        else:
-                            await asyncio.sleep(_POLL_SECONDS)
+                connecting = psycopg.AsyncConnection.connect(self.database, connect_timeout=3)
+                async with await connecting as connection:
+                    if (await (await connection.execute(_DONE, [requests])).fetchone()) == (True,):
+                        return True
             except psycopg.OperationalError:
-                await asyncio.sleep(_POLL_SECONDS)
+                pass
+            await asyncio.sleep(_POLL_SECONDS)
+        return False
