@@ -111,7 +111,7 @@ class TestReplay:
         assert stored is not None
         assert (stored.title, stored.version) == ("A task!", 2)
 
-    async def test_without_a_key_nothing_is_known_again(self, persistence: Persistence, owner: UUID) -> None:
+    async def test_without_a_key_nothing_is_known_again(self, persistence: Persistence) -> None:
         for _ in range(2):
             async with persistence.transactions() as unit:
                 unit.replay()
