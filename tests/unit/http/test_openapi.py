@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from support.http_world import World
 from taskflow_core import tasks, users
-from taskflow_http import http_file, openapi_document, openapi_json, patterns
+from taskflow_http import http_file, idempotency, openapi_document, openapi_json, patterns
+from taskflow_http.errors import MalformedRequest
+from taskflow_http.idempotency import _key
 from taskflow_http.table import OPERATIONS
 
 DOCUMENT = openapi_document()
@@ -142,6 +144,47 @@ def test_the_http_file_has_every_request() -> None:
     for operation in OPERATIONS:
         assert f"# @name {operation.name}\n{operation.method} {{{{base}}}}/" in text
     assert text.count("Authorization: Bearer {{token}}") == sum(o.secured for o in OPERATIONS)
+
+
+def test_who_takes_a_key_says_so() -> None:
+    for operation in OPERATIONS:
+        told = DOCUMENT["paths"][operation.path][operation.method.lower()]
+        takes = {"$ref": "#/components/parameters/Idempotency-Key"} in told["parameters"]
+        answers = told["responses"]
+        assert takes == operation.idempotent_by_key
+        assert takes == ("Idempotent-Replayed" in answers[str(operation.status)]["headers"])
+        for status, code in (("409", "request_in_progress"), ("422", "idempotency_key_reused")):
+            examples = answers.get(status, {}).get("content", {}).get("application/problem+json", {})
+            assert takes == (code in examples.get("examples", {}))
+        assert not takes or "malformed_request" in answers["400"]["description"]
+
+
+def test_who_takes_a_permission_tells_of_403() -> None:
+    for operation in OPERATIONS:
+        if operation.permission is not None:
+            told = DOCUMENT["paths"][operation.path][operation.method.lower()]
+            assert "403" in told["responses"], operation.name
+
+
+odd = st.sampled_from(
+    ["", '"', '\\"', "\\\\", "\\", "a,b", "a;b", " ", "\x7f", "é", "-:;<[]~!", "x" * 255, "x" * 256]
+)
+    ["", '"', '\\"', "\\\\", "\\", "a,b", "a;b", " ", "\x7f", "é", "-:;<[]~!", "x" * 255, "x" * 256]
+)
+
+
+@given(st.lists(odd | st.text(max_size=3), max_size=4).map("".join), st.booleans())
+def test_the_pattern_of_keys_says_what_is_taken(text: str, quoted: bool) -> None:
+    value = f'"{text}"' if quoted else text
+    try:
+        _key(value)
+    except MalformedRequest:
+        taken = False
+    else:
+        # Blanks around it are no part of a field's value.
+        taken = value == value.strip(" \t")
+
+    assert matches({"pattern": idempotency.HEADER_PATTERN}, value) == taken
 
 
 blanks = "".join(chr(c) for c in range(0x110000) if chr(c).isspace())
