@@ -1,5 +1,7 @@
 """Notices to send."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -17,8 +19,13 @@ def notice(
     id: UUID = ID,
     email: str = "ada@example.com",
     name: str = "Ada Lovelace",
-    **facts: str,
+    facts: Mapping[str, str] | None = None,
 ) -> Notice:
-    """A notice; of a task that was due unless told otherwise."""
-    given = facts if kind is NoticeKind.SECURITY_EVENT else {**OF_A_TASK, **facts}
-    return Notice(id=id, kind=kind, user_id=USER_ID, email=email, name=name, at=AT, facts=given)
+    """A notice about a task; `facts` replace some of the task's."""
+    told = {**OF_A_TASK, **(facts or {})}
+    return Notice(id=id, kind=kind, user_id=USER_ID, email=email, name=name, at=AT, facts=told)
+
+
+def event_notice(type_: str, **facts: str) -> Notice:
+    """A notice about an event of an account."""
+    return replace(notice(NoticeKind.SECURITY_EVENT), facts={"type": type_, **facts})
