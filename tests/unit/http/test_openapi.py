@@ -169,8 +169,6 @@ def test_who_takes_a_permission_tells_of_403() -> None:
 odd = st.sampled_from(
     ["", '"', '\\"', "\\\\", "\\", "a,b", "a;b", " ", "\x7f", "é", "-:;<[]~!", "x" * 255, "x" * 256]
 )
-    ["", '"', '\\"', "\\\\", "\\", "a,b", "a;b", " ", "\x7f", "é", "-:;<[]~!", "x" * 255, "x" * 256]
-)
 
 
 @given(st.lists(odd | st.text(max_size=3), max_size=4).map("".join), st.booleans())
