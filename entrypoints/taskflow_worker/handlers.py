@@ -22,7 +22,13 @@ _worker: Final = _Holder()
 
 @contextmanager
 def handing_to(take: Take) -> Iterator[None]:
-    """Hand to this worker, in this process, what RQ calls `run` with."""
+    """Hand to this worker, in this process, what RQ calls `run` with.
+
+    Raises:
+        RuntimeError: There is one already.
+    """
+    if _worker.take is not None:
+        raise RuntimeError("There is a worker in this process already.")
     _worker.take = take
     try:
         yield

@@ -32,7 +32,7 @@ class Listener(threading.Thread):
         """
         super().__init__(name="taskflow-hints", daemon=True)
         self._queue_name = queue_name
-        self._stopped = threading.Event()
+        self._ending = threading.Event()
         self._pause = FIRST_PAUSE_SECONDS
         self._is_away = False
         self._client = Redis.from_url(
@@ -44,24 +44,24 @@ class Listener(threading.Thread):
 
     def stop(self) -> None:
         """Have it end, `DEQUEUE_SECONDS` later or so; `join` waits for it."""
-        self._stopped.set()
+        self._ending.set()
 
     def run(self) -> None:
         """Listen until stopped."""
-        while not self._stopped.is_set():
+        while not self._ending.is_set():
             failure = self._listen()
             self._client.close()
-            if self._stopped.is_set():
+            if self._ending.is_set():
                 return
             self._note_away(failure)
-            self._stopped.wait(self._pause)
+            self._ending.wait(self._pause)
             self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     def _listen(self) -> Exception | None:
         """Return what of Redis ended it; None for another reason, which RQ has logged."""
         try:
             worker = HintWorker(
-                self._queue_name, self._client, stopped=self._stopped, on_listening=self._note_back
+                self._queue_name, self._client, stopped=self._ending, on_listening=self._note_back
             )
             worker.work(logging_level="ERROR")
         except (RedisError, OSError) as error:

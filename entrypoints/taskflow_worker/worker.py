@@ -38,7 +38,7 @@ async def run_worker(
     drain: float = 10.0,
     queue_name: str = "taskflow",
 ) -> None:
-    """Do jobs until `stop` is set. One worker a process at a time.
+    """Do jobs until `stop` is set; one worker a process.
 
     Neither Redis nor PostgreSQL has to be there: without the first it looks for work about each second,
     without the second it waits.
@@ -54,13 +54,14 @@ async def run_worker(
         queue_name: Where hints come from.
 
     Raises:
+        RuntimeError: There is a worker in this process already.
         ValueError: That is no URL of a Redis.
     """
     listener = Listener(redis_url, queue_name)
     slots = Slots(run_job, concurrency)
-    beating = asyncio.create_task(keep_beating(beat))
-    slots.start()
     with handing_to(slots.take):
+        beating = asyncio.create_task(keep_beating(beat))
+        slots.start()
         listener.start()
         on_ready()
         log.info("worker started", concurrency=concurrency, queue=queue_name)

@@ -68,9 +68,6 @@ async def test_what_takes_longer_is_given_back_and_the_try_does_not_count(
         code, seconds = await asyncio.to_thread(running.stop)
         assert (code, seconds < 4) == (0, True)
         assert look(job) == Row(JobState.PENDING, 0, 1, None, 0)
-    with workers(database_url, redis_url, tmp_path / "again", drain=2) as running:
-        await asyncio.to_thread(holder, running, job)
-        assert look(job).fence == 2
 
 
 async def test_a_job_that_kills_its_process_dies_and_takes_no_other_with_it(

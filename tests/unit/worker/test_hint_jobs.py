@@ -117,3 +117,11 @@ def test_refused_is_a_fault_of_the_value() -> None:
 def test_without_a_worker_in_the_process_the_function_says_who_does_it() -> None:
     with pytest.raises(RuntimeError, match="taskflow worker"):
         run(str(uuid4()))
+
+
+def test_there_is_one_worker_a_process(taken: list[UUID]) -> None:
+    with pytest.raises(RuntimeError, match="already"), handing_to(lambda _: None):
+        pass
+    entry = uuid4()
+    run(str(entry))
+    assert taken == [entry]
