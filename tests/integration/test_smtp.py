@@ -63,7 +63,7 @@ async def refusal(smtp: SmtpNotifier, email: str = RECIPIENT) -> TaskFlowError:
 
 async def test_a_mail_arrives_whole(server: MailServer, smtp: SmtpNotifier) -> None:
     await smtp.send(notice())
-    (envelope,), (mail,) = server.envelopes, server.mails
+    (envelope,), (mail,) = server.envelopes, server.mails()
     assert (envelope.mail_from, envelope.rcpt_tos) == (SENDER, [RECIPIENT])
     assert mail["From"] == f"TaskFlow <{SENDER}>"
     assert mail["To"] == f"Ada Lovelace <{RECIPIENT}>"
@@ -83,10 +83,10 @@ async def test_a_mail_arrives_whole(server: MailServer, smtp: SmtpNotifier) -> N
 async def test_the_same_notice_twice_has_the_same_id(server: MailServer, smtp: SmtpNotifier) -> None:
     await smtp.send(notice())
     await smtp.send(notice())
-    assert {(mail["Message-ID"], mail["Date"]) for mail in server.mails} == {
+    assert {(mail["Message-ID"], mail["Date"]) for mail in server.mails()} == {
         (f"<{ID}@tasks.example.com>", "Fri, 20 Nov 2026 09:30:15 +0000")
     }
-    assert len(server.mails) == 2
+    assert len(server.mails()) == 2
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
@@ -97,7 +97,7 @@ async def test_it_signs_in_over_an_encrypted_connection(tls: str) -> None:
         async with notifier(url) as smtp:
             await smtp.send(notice())
             await smtp.send(notice())
-        assert (len(server.mails), server.connections) == (2, 1)
+        assert (len(server.mails()), server.connections) == (2, 1)
 
 
 async def test_certificates_are_believed_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ async def test_certificates_are_believed_that_the_environment_names(monkeypatch:
     async with serving(MailServer(tls="starttls")) as server:
         async with notifier(f"smtp://127.0.0.1:{server.port}") as smtp:
             await smtp.send(notice())
-        assert len(server.mails) == 1
+        assert len(server.mails()) == 1
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
@@ -116,7 +116,7 @@ async def test_an_unknown_certificate_is_not_believed(tls: str) -> None:
             error = await refusal(smtp)
         assert isinstance(error, Unavailable)
         assert "certificate" in error.detail
-        assert server.mails == []
+        assert server.mails() == []
 
 
 async def test_a_certificate_for_another_name_is_not_believed() -> None:
@@ -132,7 +132,7 @@ async def test_without_encryption_nothing_is_sent_unless_asked_for(server: MailS
         error = await refusal(smtp)
     assert isinstance(error, Unavailable)
     assert "STARTTLS" in error.detail
-    assert server.mails == []
+    assert server.mails() == []
 
 
 async def test_a_server_that_wants_tls_from_the_first_byte_on_is_not_there_for_starttls() -> None:
@@ -192,7 +192,7 @@ async def test_a_refusal_is_for_good_or_not(
     assert type(error) is kind
     assert detail in error.detail
     await smtp.send(notice())
-    assert len(server.mails) == 1
+    assert len(server.mails()) == 1
 
 
 async def test_a_server_that_is_not_there(server: MailServer, smtp: SmtpNotifier) -> None:
@@ -219,7 +219,7 @@ async def test_a_slow_server_costs_the_deadline_and_no_more(server: MailServer) 
         assert error.detail == "The mail server did not answer in time."
         server.delay = 0
         await smtp.send(notice())
-        assert len(server.mails) == 1
+        assert len(server.mails()) == 1
 
 
 async def test_a_server_that_says_nothing_costs_the_deadline_and_no_more() -> None:
@@ -247,7 +247,7 @@ async def test_what_is_cancelled_leaves_nothing_behind(server: MailServer, smtp:
     await asyncio.sleep(0.05)
     assert server.open == 0
     await smtp.send(notice())
-    assert len(server.mails) == 1
+    assert len(server.mails()) == 1
 
 
 @pytest.mark.parametrize("tls", ["starttls", "none"])
@@ -259,7 +259,7 @@ async def test_it_connects_anew_after_the_server_restarted(tls: str) -> None:
             await server.stop()
             await server.start()
             await smtp.send(notice())
-        assert (len(server.mails), server.connections) == (2, 2)
+        assert (len(server.mails()), server.connections) == (2, 2)
 
 
 async def test_a_connection_that_ends_as_it_is_used_is_replaced(
@@ -268,7 +268,7 @@ async def test_a_connection_that_ends_as_it_is_used_is_replaced(
     await smtp.send(notice())
     server.replies["MAIL"] = ["421 4.7.0 Enough mails on this connection"]
     await smtp.send(notice())
-    assert (len(server.mails), server.connections) == (2, 2)
+    assert (len(server.mails()), server.connections) == (2, 2)
     server.replies["MAIL"] = ["421 4.7.0 Enough", "421 4.7.0 Enough"]
     assert isinstance(await refusal(smtp), Unavailable)
 
@@ -277,7 +277,7 @@ async def test_connections_are_few_and_kept(server: MailServer, smtp: SmtpNotifi
     server.delay = 0.01
     ids = [uuid4() for _ in range(40)]
     await asyncio.gather(*(smtp.send(notice(id=id)) for id in ids))
-    assert {mail["X-TaskFlow-Notice"] for mail in server.mails} == set(map(str, ids))
+    assert {mail["X-TaskFlow-Notice"] for mail in server.mails()} == set(map(str, ids))
     assert server.connections == 4
 
 
@@ -300,7 +300,7 @@ async def test_closed_it_keeps_no_connection(server: MailServer, smtp: SmtpNotif
     await smtp.aclose()
     await sending
     await asyncio.sleep(0.05)
-    assert (len(server.mails), server.open) == (1, 0)
+    assert (len(server.mails()), server.open) == (1, 0)
 
 
 async def test_an_address_beyond_ascii_needs_a_server_that_knows_them(

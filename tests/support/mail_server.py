@@ -36,8 +36,8 @@ class MailServer:
     _server: asyncio.Server | None = None
     _open: list[SMTP] = field(default_factory=list)
 
-    @property
     def mails(self) -> list[EmailMessage]:
+        """What it got; no property, since the server reads all of its handler's for each connection."""
         return [parsed(envelope.content) for envelope in self.envelopes]
 
     async def start(self) -> None:
