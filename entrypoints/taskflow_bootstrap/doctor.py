@@ -5,17 +5,20 @@ from __future__ import annotations
 import stat
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from taskflow_bootstrap.environment import FILE_SUFFIX
 from taskflow_bootstrap.settings import SECRETS, Settings, variable, without_password
-from taskflow_core import Unavailable
+from taskflow_core import JobStats, Unavailable
 
 SKEW_WARN_SECONDS: Final = 1.0
 SKEW_FAIL_SECONDS: Final = 30.0
 """Past it, tokens of one instance are not yet valid on another."""
+LATE_SECONDS: Final = 60.0
+"""A job that has been due for longer waits for a worker, not for its turn."""
 _VARIETY_MIN: Final = 10
 """Different characters that a secret made at random has at the very least."""
 _REDIS_MIN: Final = {"Redis": (7, 2), "Valkey": (7, 2)}
@@ -137,6 +140,8 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("database writes", Level.FAIL, "the server is a standby and refuses writes", advice)
     yield _migrations(report.current, report.head)
     yield _skew(report.clock_skew_seconds)
+    if report.current == report.head:
+        yield await _jobs(settings)
 
 
 def _migrations(current: str | None, head: str) -> Finding:
@@ -158,6 +163,32 @@ def _skew(seconds: float) -> Finding:
         return Finding("clock", Level.OK, detail)
     level = Level.WARN if abs(seconds) < SKEW_FAIL_SECONDS else Level.FAIL
     return Finding("clock", level, detail, advice)
+
+
+async def _jobs(settings: Settings) -> Finding:
+    from taskflow_sqlalchemy import SqlAlchemyLedgerReads, open_engine  # noqa: PLC0415 - as above
+
+    engine = open_engine(settings.database_url, pool_size=1, statement_timeout=settings.statement_timeout)
+    try:
+        return jobs_finding(await SqlAlchemyLedgerReads(engine).stats(), datetime.now(UTC))
+    except Unavailable as error:
+        return Finding("jobs", Level.WARN, f"they could not be counted: {error}", "Try again.")
+    finally:
+        await engine.dispose()
+
+
+def jobs_finding(stats: JobStats, now: datetime) -> Finding:
+    """Return what is to be said of background work."""
+    due, dead = (sum(getattr(kind, what) for kind in stats.kinds) for what in ("due", "dead"))
+    since = [kind.oldest_due_at for kind in stats.kinds if kind.oldest_due_at is not None]
+    late = max(0.0, (now - min(since)).total_seconds()) if since else 0.0
+    detail = f"{due} due" + (f", the oldest for {late:.0f} s" if since else "") + f"; {dead} dead"
+    if late > LATE_SECONDS:
+        advice = "Does `taskflow worker` run, and enough of it? Its log tells what fails."
+        return Finding("jobs", Level.WARN, detail, advice)
+    if dead:
+        return Finding("jobs", Level.WARN, detail, "See why: taskflow jobs list --dead")
+    return Finding("jobs", Level.OK, detail)
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:

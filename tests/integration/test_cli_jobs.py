@@ -1,0 +1,184 @@
+"""`taskflow worker`, `taskflow scheduler` and `taskflow jobs`, as they are installed."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from support.processes import TASKFLOW, Background, environment, run
+
+QUEUE = "rq:queue:taskflow"
+AWAY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def env(database_url: str, redis_url: str) -> dict[str, str]:
+    return {"TASKFLOW_DATABASE_URL": database_url, "TASKFLOW_REDIS_URL": redis_url}
+
+
+@pytest.fixture
+def queued(redis_url: str) -> Iterator[Callable[[], int]]:
+    """How many hints wait in the queue, which is empty at first."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(QUEUE)
+        yield lambda: int(client.llen(QUEUE))
+
+
+def told(*args: object, cwd: Path, env: dict[str, str]) -> Any:
+    ended = run(*args, "--json", cwd=cwd, env=env)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    return json.loads(ended.stdout)
+
+
+def wait_for_state(job: str, state: str, cwd: Path, env: dict[str, str], timeout: float = 30) -> Any:
+    end = time.monotonic() + timeout
+    while (found := told("jobs", "show", job, cwd=cwd, env=env))["state"] != state:
+        assert time.monotonic() < end, found
+    return found
+
+
+def test_a_job_from_its_beginning_over_its_death_to_its_end(tmp_path: Path, env: dict[str, str]) -> None:
+    worker = Background.start("worker", "--processes", 2, "--concurrency", 2, cwd=tmp_path, env=env)
+    scheduler = Background.start("scheduler", cwd=tmp_path, env=env)
+    try:
+        worker.wait_for("TaskFlow does jobs (2 processes)")
+        scheduler.wait_for("TaskFlow looks after its jobs")
+        fine = told("jobs", "sample", cwd=tmp_path, env=env)["id"]
+        doomed = told("jobs", "sample", "--fail", 1, "--tries", 1, cwd=tmp_path, env=env)["id"]
+        assert wait_for_state(fine, "done", tmp_path, env)["attempts"] == 1
+        dead = wait_for_state(doomed, "dead", tmp_path, env)
+        assert "The bank did not answer" in dead["error"]
+        assert told("jobs", "retry", doomed, cwd=tmp_path, env=env)["attempts"] == 0
+        wait_for_state(doomed, "dead", tmp_path, env)
+        # The first scan made jobs that clean up, and these workers did them.
+        done = told("jobs", "list", "--state", "done", "--all", cwd=tmp_path, env=env)["data"]
+        assert "clean_up.ledger" in {job["kind"] for job in done}
+        assert "Discarded" in run("jobs", "discard", doomed, cwd=tmp_path, env=env).stdout
+        for background in (worker, scheduler):
+            code, seconds = background.stop()
+            assert (code, seconds < 8) == (0, True)
+            assert "Traceback" not in background.output
+        # All of it without the secret that signs tokens.
+        assert "job died" in worker.output
+    finally:
+        worker.kill()
+        scheduler.kill()
+
+
+@pytest.mark.parametrize("command", ["worker", "scheduler"])
+def test_what_is_missing_is_named_and_no_secret_is(tmp_path: Path, command: str) -> None:
+    ended = run(command, cwd=tmp_path)
+    assert ended.returncode == 10
+    assert "TASKFLOW_DATABASE_URL" in ended.stderr
+    assert "TASKFLOW_REDIS_URL" in ended.stderr
+    assert "TASKFLOW_JWT_SECRET" not in ended.stderr
+
+
+def test_workers_end_with_their_watcher(tmp_path: Path, env: dict[str, str]) -> None:
+    worker = Background.start("worker", "--processes", 2, cwd=tmp_path, env=env)
+    worker.wait_for("TaskFlow does jobs")
+    pid = worker.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(children) == 2
+    worker.kill()
+    end = time.monotonic() + 15
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_what_a_command_causes_is_hinted_before_it_ends(
+    tmp_path: Path, env: dict[str, str], queued: Callable[[], int]
+) -> None:
+    told("jobs", "sample", cwd=tmp_path, env=env)
+    assert queued() == 1
+    made = run(
+        "users",
+        "create",
+        "ada@example.com",
+        "--password-stdin",
+        cwd=tmp_path,
+        env=env,
+        stdin="a long password\n",
+    )
+    assert made.returncode == 0
+    before = queued()
+    told("tasks", "create", "For Ada", "--owner", "ada@example.com", cwd=tmp_path, env=env)
+    assert queued() == before + 1
+    # In one transaction for many lines, too.
+    (tmp_path / "in.jsonl").write_text('{"title": "Also for Ada"}\n')
+    assert (
+        run("tasks", "import", "in.jsonl", "--owner", "ada@example.com", cwd=tmp_path, env=env).returncode
+        == 0
+    )
+    assert queued() == before + 2
+
+
+@pytest.mark.parametrize("address", [AWAY, ""])
+def test_without_redis_a_command_does_the_same(tmp_path: Path, env: dict[str, str], address: str) -> None:
+    began = time.monotonic()
+    made = told("jobs", "sample", cwd=tmp_path, env={**env, "TASKFLOW_REDIS_URL": address})
+    assert time.monotonic() - began < 10
+    assert told("jobs", "show", made["id"], cwd=tmp_path, env=env)["state"] == "pending"
+
+
+def test_programs_watch_lines_until_ctrl_c(tmp_path: Path, env: dict[str, str]) -> None:
+    watching = Background.start("jobs", "list", "--watch", "--json", cwd=tmp_path, env=env)
+    try:
+        watching.wait_for("\n")
+        made = told("jobs", "sample", cwd=tmp_path, env=env)["id"]
+        watching.wait_for(made)
+        assert watching.stop(signal.SIGINT)[0] == 130
+        *lines, last = watching.output.splitlines()
+        assert last == "Stopped."
+        assert [job["id"] for job in json.loads(lines[-1])["data"]] == [made]
+    finally:
+        watching.kill()
+
+
+def test_people_watch_a_table_that_is_painted_anew(tmp_path: Path, env: dict[str, str]) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        watching = subprocess.Popen(
+            [str(TASKFLOW), "jobs", "stats", "--watch"],
+            cwd=tmp_path,
+            env=environment({**env, "TERM": "xterm", "COLUMNS": "120"}),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        seen = read_until(ours, "Nothing is to be done.")
+        told("jobs", "sample", cwd=tmp_path, env=env)
+        seen += read_until(ours, "sample.refund")
+        # The cursor went back up to where the last table began.
+        assert "\x1b[" in seen
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(10) == 130
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def read_until(descriptor: int, words: str) -> str:
+    seen = ""
+    while words not in seen:
+        seen += os.read(descriptor, 4096).decode(errors="replace")
+    return seen
+
+
+def test_the_doctor_looks_at_jobs(tmp_path: Path, env: dict[str, str]) -> None:
+    told("jobs", "sample", cwd=tmp_path, env=env)
+    report = json.loads(run("doctor", "--json", cwd=tmp_path, env=env).stdout)
+    (jobs,) = [check for check in report["checks"] if check["check"] == "jobs"]
+    assert jobs["level"] == "ok"
+    assert jobs["detail"].startswith("1 due, the oldest for ")
