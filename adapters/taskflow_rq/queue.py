@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -86,7 +87,8 @@ class RqQueue:
         if self._pusher is None:
             # Where no loop runs, they wait for the first hint that is given in one.
             with contextlib.suppress(RuntimeError):
-                self._pusher = asyncio.get_running_loop().create_task(self._push_on())
+                # In a context of its own, not in that of the request that happens to be the first.
+                self._pusher = asyncio.get_running_loop().create_task(self._push_on(), context=Context())
         if self._buffer:
             self._wake.set()
 

@@ -95,8 +95,10 @@ class Processes:
             self._start_due(lifeline, held, tells_ready, wake)
             select.select([wake, ready], [], [], self._patience())
             self._stop_when(bool(_drained(wake) & _STOP))
+            ended = self._ended()
+            # After that: who was ready before it ended has told so by then.
             self._hear_ready(ready)
-            failed = self._reap() or failed
+            failed = self._replace(ended) or failed
             self._stop_when(failed)
             self._kill_hanging()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
@@ -137,22 +139,28 @@ class Processes:
             self._was_ready = True
             self.on_ready()
 
-    def _reap(self) -> bool:
-        """Note who ended; return whether that means that they cannot be started at all."""
-        failed = False
+    def _ended(self) -> list[tuple[_Place, int, int]]:
+        """Return whose process ended, which that was, and how."""
+        found = []
         for place in self._places:
-            if place.pid is None:
-                continue
-            ended, status = os.waitpid(place.pid, os.WNOHANG)
-            if not ended:
-                continue
-            place.pid = None
-            if self._kill_at is None:
-                if not (self._was_ready or place.was_ready):
-                    failed = True
-                    continue
-                self.tell(f"Process {ended} ended ({_why(status)}) and is started again.")
+            if place.pid is not None:
+                pid, status = os.waitpid(place.pid, os.WNOHANG)
+                if pid:
+                    place.pid = None
+                    found.append((place, pid, status))
+        return found
+
+    def _replace(self, ended: list[tuple[_Place, int, int]]) -> bool:
+        """Have others started in their places; return whether they cannot be started at all."""
+        if self._kill_at is not None:
+            return False
+        failed = False
+        for place, pid, status in ended:
+            if self._was_ready or place.was_ready:
+                self.tell(f"Process {pid} ended ({_why(status)}) and is started again.")
                 place.due = max(time.monotonic(), place.started + RESTART_SECONDS)
+            else:
+                failed = True
         return failed
 
     def _kill_hanging(self) -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -186,3 +187,19 @@ async def test_a_redis_that_does_not_answer_holds_nobody_up(server: ValkeyServer
         assert time.monotonic() - began < 4.0
     finally:
         os.kill(server.pid, signal.SIGCONT)
+
+
+async def test_what_pushes_belongs_to_no_request(queue: RqQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    request: ContextVar[str | None] = ContextVar("request", default=None)
+    request.set("the first that hinted")
+    seen: list[str | None] = []
+
+    async def push() -> float:
+        queue._buffer.clear()
+        seen.append(request.get())
+        return 0.0
+
+    monkeypatch.setattr(queue, "_push", push)
+    queue.hint([uuid4()])
+    await until(lambda: bool(seen))
+    assert seen == [None]
