@@ -152,6 +152,17 @@ async def test_a_restoration_that_changes_nothing_is_kept_too(world: World, admi
     assert caught.value.answer == repr(view).encode()
 
 
+async def test_what_was_restored_is_answered_the_same_where_it_could_not_be_again(
+    world: World, admin: User
+) -> None:
+    task = world.add_task(admin.id, deleted_at=NOW)
+    view = await restore_task(world, once(admin))
+    world.store.tasks[task.id].deleted_at = NOW - timedelta(days=40)
+    with pytest.raises(Replayed) as caught:
+        await restore_task(world, once(admin))
+    assert caught.value.answer == repr(view).encode()
+
+
 async def test_after_a_day_the_key_is_a_new_one(world: World, admin: User) -> None:
     await create_task(world, once(admin))
     world.clock.forward(KEPT_FOR + timedelta(microseconds=1))
