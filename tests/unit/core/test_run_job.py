@@ -1,7 +1,5 @@
 """A worker's step: claim, do, and commit what came of it with the end of the job."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
