@@ -25,7 +25,7 @@ DOCUMENTS = [
     ROOT / "CHANGELOG.md",
     *(ROOT / "docs").glob("*.md"),
 ]
-DIAGRAMS = {"flowchart", "sequenceDiagram", "erDiagram"}
+DIAGRAMS = {"flowchart", "sequenceDiagram", "erDiagram", "stateDiagram-v2"}
 BLOCKS = ("subgraph ", "alt ", "par ")
 # What the tests and the compose file read; no settings of TaskFlow.
 NOT_SETTINGS = {"TASKFLOW_PUBLISH", "TASKFLOW_TEST_SERVERS"}
