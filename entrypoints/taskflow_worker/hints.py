@@ -109,6 +109,12 @@ class HintWorker(SimpleWorker):
 
     Attributes:
         failure: What of Redis ended `work`, if that did.
+
+    Args:
+        queue_name: Where hints come from.
+        connection: Its own.
+        stopped: Ends `work`.
+        on_listening: Called whenever the queue could be asked.
     """
 
     job_class = HintJob
@@ -142,11 +148,6 @@ class HintWorker(SimpleWorker):
         """Seconds."""
         return ANSWER_SECONDS
 
-    def bootstrap(self, *args: Any, **kwargs: Any) -> None:
-        """Begin, and tell so."""
-        super().bootstrap(*args, **kwargs)
-        self._on_listening()
-
     def dequeue_job_and_maintain_ttl(
         self,
         timeout: int | None,
@@ -158,10 +159,11 @@ class HintWorker(SimpleWorker):
             self.heartbeat()
             if self.should_run_maintenance_tasks:
                 self.run_maintenance_tasks()
-            with suppress(DequeueTimeout), self._ending_on_failure():
+            with self._ending_on_failure():
                 found = self._dequeue(timeout)
-                if found is not None:
-                    return found
+            self._on_listening()
+            if found is not None:
+                return found
         raise StopRequested
 
     def _dequeue(self, timeout: int | None) -> tuple[Job, Queue] | None:
@@ -174,6 +176,8 @@ class HintWorker(SimpleWorker):
                 serializer=self.serializer,
                 death_penalty_class=self.death_penalty_class,
             )
+        except DequeueTimeout:
+            return None
         except ValueError as error:
             self._refuse(error)
             return None
