@@ -43,7 +43,7 @@ class SqlAlchemyUpkeep:
         """Remove up to `limit` rows of what a clean-up job is for."""
         if what is JobKind.CLEAN_USERS:
             tasks = await self._unit.run((PURGE_TASKS, {"limit": limit}))
-            return tasks + await self._unit.run((PURGE_USERS, {"limit": limit}))
+            return tasks + await self._unit.run((PURGE_USERS, {"limit": limit - tasks}))
         if what not in _REMOVALS:
             raise ValueError(f"{what} cleans nothing up")
         sql, kept = _REMOVALS[what]

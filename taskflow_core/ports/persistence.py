@@ -31,7 +31,7 @@ class TaskRepository(Protocol):
     async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
         """Return those of the tasks that exist, deleted ones too, locked until the end of the unit.
 
-        Tasks of accounts marked as deleted do not exist here, though they wait for `UserRepository.purge`.
+        Tasks of accounts marked as deleted do not exist here, though they wait for `Upkeep.remove`.
         Their owners are locked before them, and so are `and_owners` (who are to get tasks):
         owners in id order, then tasks in id order, so that no two units deadlock.
         Call it once in a unit, before anything is added or saved.

@@ -113,6 +113,15 @@ class TestDeletedAccounts:
         assert await persistence.purge_all() == 1 + 3
         assert await persistence.task(task.id) is None
 
+    async def test_a_step_is_never_larger_than_asked_for(self, persistence: Persistence) -> None:
+        people = [await persistence.new_user() for _ in range(6)]
+        await persistence.add_tasks(*(new_task(people[0].id) for _ in range(4)))
+        for person in people:
+            await persistence.mark_deleted(person.id)
+        steps = [await persistence.purge(limit=3) for _ in range(5)]
+        assert max(steps) == 3
+        assert (sum(steps), steps[-1]) == (4 + 6, 0)
+
     async def test_a_purge_without_commit_removes_nothing(self, persistence: Persistence) -> None:
         gone = await persistence.new_user()
         await persistence.new_task(gone.id)
