@@ -85,6 +85,16 @@ class TestWhich:
         assert await told_of(persistence, 2) == {oldest_first[4]}
         assert await told_of(persistence, 2) == set()
 
+    async def test_one_unit_may_take_them_in_two_steps(self, persistence: Persistence, owner: UUID) -> None:
+        for _ in range(5):
+            await persistence.new_task(owner, due_date=ago(HOUR))
+        async with persistence.transactions() as unit:
+            steps = [await unit.tasks.tell_overdue([new_id(), new_id()], max_tries=1) for _ in range(3)]
+            await unit.commit()
+        assert [len(step) for step in steps] == [2, 2, 1]
+        jobs = [await persistence.job(id) for step in steps for id in step]
+        assert len({job.subject for job in jobs if job}) == 5
+
     async def test_many_at_once(self, persistence: Persistence, owner: UUID) -> None:
         tasks = [new_task(owner, due_date=ago(HOUR)) for _ in range(300)]
         await persistence.add_tasks(*tasks)
