@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 
@@ -17,6 +18,8 @@ from support.processes import TASKFLOW, Background, environment, run
 
 QUEUE = "rq:queue:taskflow"
 AWAY = "redis://127.0.0.1:1/0"
+# One that has more to do than cores gets longer.
+BUSY = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture
@@ -39,36 +42,36 @@ def told(*args: object, cwd: Path, env: dict[str, str]) -> Any:
     return json.loads(ended.stdout)
 
 
-def wait_for_state(job: str, state: str, cwd: Path, env: dict[str, str], timeout: float = 30) -> Any:
+def wait_for_state(job: str, state: str, database: psycopg.Connection[Any], timeout: float = 30) -> None:
     end = time.monotonic() + timeout
-    while (found := told("jobs", "show", job, cwd=cwd, env=env))["state"] != state:
-        assert time.monotonic() < end, found
-    return found
+    while database.execute("SELECT state FROM ledger WHERE id = %s", (job,)).fetchone() != (state,):
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
-def test_a_job_from_its_beginning_over_its_death_to_its_end(tmp_path: Path, env: dict[str, str]) -> None:
+def test_a_job_from_its_beginning_over_its_death_to_its_end(
+    tmp_path: Path, env: dict[str, str], database: psycopg.Connection[Any]
+) -> None:
     worker = Background.start("worker", "--processes", 2, "--concurrency", 2, cwd=tmp_path, env=env)
     scheduler = Background.start("scheduler", cwd=tmp_path, env=env)
     try:
         worker.wait_for("TaskFlow does jobs (2 processes)")
         scheduler.wait_for("TaskFlow looks after its jobs")
-        fine = told("jobs", "sample", cwd=tmp_path, env=env)["id"]
         doomed = told("jobs", "sample", "--fail", 1, "--tries", 1, cwd=tmp_path, env=env)["id"]
-        assert wait_for_state(fine, "done", tmp_path, env)["attempts"] == 1
-        dead = wait_for_state(doomed, "dead", tmp_path, env)
-        assert "The bank did not answer" in dead["error"]
+        wait_for_state(doomed, "dead", database)
+        assert "The bank did not answer" in told("jobs", "show", doomed, cwd=tmp_path, env=env)["error"]
+        # Its tries begin anew, so that it fails once more: nothing but its number of tries was changed.
         assert told("jobs", "retry", doomed, cwd=tmp_path, env=env)["attempts"] == 0
-        wait_for_state(doomed, "dead", tmp_path, env)
-        # The first scan made jobs that clean up, and these workers did them.
-        done = told("jobs", "list", "--state", "done", "--all", cwd=tmp_path, env=env)["data"]
-        assert "clean_up.ledger" in {job["kind"] for job in done}
+        wait_for_state(doomed, "dead", database)
         assert "Discarded" in run("jobs", "discard", doomed, cwd=tmp_path, env=env).stdout
+        # The first scan made jobs that clean up, and these workers did them.
+        (cleaned,) = database.execute("SELECT id FROM ledger WHERE kind = 'clean_up.tasks'").fetchall()
+        wait_for_state(cleaned[0], "done", database)
         for background in (worker, scheduler):
             code, seconds = background.stop()
-            assert (code, seconds < 8) == (0, True)
+            assert (code, seconds < 8 * BUSY) == (0, True)
             assert "Traceback" not in background.output
-        # All of it without the secret that signs tokens.
-        assert "job died" in worker.output
+        assert worker.output.count("job died") == 2
     finally:
         worker.kill()
         scheduler.kill()
@@ -125,9 +128,7 @@ def test_what_a_command_causes_is_hinted_before_it_ends(
 
 @pytest.mark.parametrize("address", [AWAY, ""])
 def test_without_redis_a_command_does_the_same(tmp_path: Path, env: dict[str, str], address: str) -> None:
-    began = time.monotonic()
     made = told("jobs", "sample", cwd=tmp_path, env={**env, "TASKFLOW_REDIS_URL": address})
-    assert time.monotonic() - began < 10
     assert told("jobs", "show", made["id"], cwd=tmp_path, env=env)["state"] == "pending"
 
 

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -189,6 +190,23 @@ def test_the_cli_finds_it_from_a_folder_below(place: Path, start: Start) -> None
     assert "taskflow dev" in ended.stderr
 
 
+def test_who_has_a_task_that_falls_overdue_is_told_within_seconds(place: Path, start: Start) -> None:
+    dev = start()
+    dev.background.wait_for("worker started")
+    with dev.sign_in("user@example.com", "user123") as user:
+        due = datetime.now(UTC) + timedelta(seconds=2)
+        new = {"title": "Call the bank", "dueDate": due.isoformat()}
+        assert user.post("/tasks", json=new).status_code == 201
+        assert "Call the bank" not in dev.background.output
+        dev.background.wait_for("Call the bank", timeout=2 + 3 * BUSY)
+        assert datetime.now(UTC) >= due
+    (line,) = [line for line in dev.background.output.splitlines() if "Call the bank" in line]
+    notice = json.loads(line)
+    assert (notice["event"], notice["kind"]) == ("notice", "task.overdue")
+    assert dev.background.stop()[0] == 0
+    assert processes_of(place) == {}
+
+
 def test_a_server_that_dies_is_started_again(place: Path, start: Start) -> None:
     dev = start()
     before = dev.titles()
@@ -196,6 +214,9 @@ def test_a_server_that_dies_is_started_again(place: Path, start: Start) -> None:
     os.kill(postgres, signal.SIGKILL)
     dev.background.wait_for("PostgreSQL ended unexpectedly and was started again")
     assert dev.titles() == before
+    # The worker and the scheduler got over it.
+    made = json.loads(run("jobs", "sample", "--json", cwd=place).stdout)
+    dev.background.wait_for(f'"job_id":"{made["id"]}"')
     assert dev.background.stop()[0] == 0
 
 
