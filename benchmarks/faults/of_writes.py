@@ -27,6 +27,8 @@ def of_writes(book: Book, found: Snapshot) -> Iterator[Finding]:
     for request_id in entries.keys() - asked:
         yield broken(f"history tells of request {request_id}, which nobody sent")
     yield from (broken(f"stale: {what}") for what in book.stale)
+    if found.without_answer:
+        yield broken(f"{found.without_answer} idempotency keys are kept without an answer")
 
 
 def by_request(found: Snapshot) -> ByRequest:

@@ -26,6 +26,7 @@ from benchmarks.faults.records import Book, Operation
 from benchmarks.faults.schedule import Kill, Target, schedule
 from benchmarks.faults.settling import Left, settle
 from benchmarks.faults.system import System
+from benchmarks.faults.tampering import unseen
 from benchmarks.faults.watching import Recovery, Watcher
 from taskflow_bootstrap.embedded import Settings, open_taskflow
 from taskflow_sqlalchemy import migrate
@@ -134,15 +135,23 @@ class Run:
         if not any(left):
             await self._alone()
             left, _ = await settle(self.system.database_url, _SETTLE_SECONDS)
-        found = await asyncio.to_thread(snapshot.read, self.system.database_url)
         self.system.look_after()
         self.findings += [broken(what) for what in self.system.ended]
-        counted = account(self.book, found)
-        self.findings += counted.findings
+        counted, overlooked = await asyncio.to_thread(self._account)
+        self.findings += [
+            *counted.findings,
+            *(broken(f"the accounting did not see: {what}") for what in overlooked),
+        ]
         seconds = time.monotonic() - begin
         return Outcome(
             self.plan, counted, self.recoveries, self.alone, left, settled, seconds, 0, {}, self.findings
         )
+
+    def _account(self) -> tuple[Account, list[str]]:
+        """Return the account, and what it would not have seen."""
+        with snapshot.opened(self.system.database_url) as connection:
+            counted = account(self.book, snapshot.read(connection))
+        return counted, unseen(self.system.database_url, self.book, len(counted.findings))
 
     async def _shared(self) -> UUID:
         changes: dict[str, str | None] = {"title": "Shared"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -93,6 +94,7 @@ class Snapshot:
         history: Of each task, in the order of its versions.
         refunds: How many each sample job left.
         keys: Idempotency keys whose answer is kept, with whose they are.
+        without_answer: Keys that are kept without.
         told: Addresses of who wants to be told, by user.
     """
 
@@ -103,6 +105,7 @@ class Snapshot:
     events: list[EventRow] = field(default_factory=list)
     refunds: Counter[UUID] = field(default_factory=Counter)
     keys: Counter[tuple[UUID, str]] = field(default_factory=Counter)
+    without_answer: int = 0
     told: dict[UUID, str] = field(default_factory=dict)
 
 
@@ -120,24 +123,33 @@ _JOBS: Final = (
 )
 
 
-def read(url: str) -> Snapshot:
-    """Return what is there now, all at one moment."""
+@contextmanager
+def opened(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Yield a connection that sees all as of one moment; nothing of it is kept."""
     with psycopg.connect(url, options="-c timezone=UTC") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        found = Snapshot(_rows(connection, "SELECT now()")[0][0])
-        tasks = connection.cursor(row_factory=class_row(TaskRow)).execute(_TASKS)
-        found.tasks = {task.id: task for task in tasks}
-        history = defaultdict(list)
-        for entry in connection.cursor(row_factory=class_row(EntryRow)).execute(_HISTORY):
-            history[entry.task_id].append(entry)
-        found.history = dict(history)
-        jobs = connection.cursor(row_factory=class_row(JobRow)).execute(_JOBS)
-        found.jobs = {job.id: job for job in jobs}
-        events = connection.cursor(row_factory=class_row(EventRow))
-        found.events = events.execute("SELECT user_id, type, at FROM security_events").fetchall()
-        found.refunds = Counter(id for (id,) in _rows(connection, "SELECT job_id FROM sample_refunds"))
-        found.keys = Counter(_rows(connection, "SELECT user_id, key FROM idempotency_keys"))
-        found.told = dict(_rows(connection, "SELECT id, email FROM users WHERE notifications AND active"))
+        yield connection
+        connection.rollback()
+
+
+def read(connection: psycopg.Connection[Any]) -> Snapshot:
+    """Return what is there."""
+    found = Snapshot(_rows(connection, "SELECT now()")[0][0])
+    tasks = connection.cursor(row_factory=class_row(TaskRow)).execute(_TASKS)
+    found.tasks = {task.id: task for task in tasks}
+    history = defaultdict(list)
+    for entry in connection.cursor(row_factory=class_row(EntryRow)).execute(_HISTORY):
+        history[entry.task_id].append(entry)
+    found.history = dict(history)
+    jobs = connection.cursor(row_factory=class_row(JobRow)).execute(_JOBS)
+    found.jobs = {job.id: job for job in jobs}
+    events = connection.cursor(row_factory=class_row(EventRow))
+    found.events = events.execute("SELECT user_id, type, at FROM security_events").fetchall()
+    found.refunds = Counter(id for (id,) in _rows(connection, "SELECT job_id FROM sample_refunds"))
+    keys = _rows(connection, "SELECT user_id, key, answer IS NOT NULL FROM idempotency_keys")
+    found.keys = Counter((user, key) for user, key, answered in keys if answered)
+    found.without_answer = len(keys) - found.keys.total()
+    found.told = dict(_rows(connection, "SELECT id, email FROM users WHERE notifications AND active"))
     return found
 
 

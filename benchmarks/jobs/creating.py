@@ -20,8 +20,6 @@ SECONDS = 5.0
 ROUNDS = 5
 CONNECTIONS = 16
 TARGET = 1.35
-_THREADS = 2
-"""Of the driver; each takes targets of its own."""
 _CREATE = Endpoint(
     name="create",
     method="POST",
@@ -49,15 +47,14 @@ async def creating() -> list[Figure]:
     """Making a task for somebody else, which makes a job, against making one for oneself."""
     async with staged() as stage:
         api = await stage.api()
-        people = stage.people
-        token, email = people.manager.token, people.manager.email
-        own = Target(token, email, [str(people.manager.id)])
-        others = Target(token, email, [str(user.id) for user in people.users])
+        # The same people with the same rights make tasks for themselves and for each other.
+        stage.ask("UPDATE users SET role = 'manager' WHERE role = 'user'")
+        own, others = _targets(stage, 0), _targets(stage, 1)
         driver = Driver(CONNECTIONS, stage.directory)
         costs: dict[bool, list[Cost]] = {False: [], True: []}
 
-        def measure(target: Target, seconds: float) -> Cost:
-            return _measured(stage, driver, f"http://127.0.0.1:{api.port}", target, seconds)
+        def measure(targets: list[Target], seconds: float) -> Cost:
+            return _measured(stage, driver, f"http://127.0.0.1:{api.port}", targets, seconds)
 
         with _nobody_hinted(stage.redis):
             await asyncio.to_thread(measure, others, 2)
@@ -68,12 +65,21 @@ async def creating() -> list[Figure]:
     return _figures(costs, driver)
 
 
-def _measured(stage: Stage, driver: Driver, url: str, target: Target, seconds: float) -> Cost:
+def _targets(stage: Stage, ahead: int) -> list[Target]:
+    """Return everybody, each with the owner of the tasks to make: who comes so far after."""
+    users = stage.people.users
+    owners = users[ahead:] + users[:ahead]
+    return [
+        Target(user.token, user.email, [str(owner.id)]) for user, owner in zip(users, owners, strict=True)
+    ]
+
+
+def _measured(stage: Stage, driver: Driver, url: str, targets: list[Target], seconds: float) -> Cost:
     stage.ask("VACUUM ANALYZE tasks")
     stage.ask("CHECKPOINT")
     pid = stage.processes["api"].pid
     api, database = machine.cpu_seconds(pid), stage.database_cpu()
-    driven = driver(url, _CREATE, [target] * _THREADS, seconds)
+    driven = driver(url, _CREATE, targets, seconds)
     if driven.errors:
         raise RuntimeError(f"{driven.errors} requests failed")
     each = 1e6 / driven.requests

@@ -26,7 +26,7 @@ WITH made AS (
   INSERT INTO tasks (id, user_id, title, status, priority, due_date, created_at, updated_at, version)
   SELECT gen_random_uuid(), owners[1 + n %% cardinality(owners)], 'Task ' || n, 'PENDING', 1,
          %s::timestamptz + %s * n / %s * interval '1 second', now(), now(), 1
-  FROM generate_series(1, %s) AS n, (SELECT array_agg(id) AS owners FROM users WHERE role = 'user') AS u
+  FROM generate_series(1, %s) AS n, (SELECT array_agg(id) AS owners FROM users WHERE email ~ '^user') AS u
   RETURNING id, user_id, due_date
 )
 INSERT INTO task_history (task_id, version, id, at, actor_id, action, changes)
