@@ -1,5 +1,9 @@
 """What is put together of settings: keys, passwords that nobody may choose, what works without a secret."""
 
+import asyncio
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -8,6 +12,7 @@ import pytest
 from support.samples import new_id, new_session
 from taskflow_bootstrap.application import http_options
 from taskflow_bootstrap.composition import make_common_passwords
+from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.demo_accounts import DEMO_USERS
 from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.keys import (
@@ -18,7 +23,9 @@ from taskflow_bootstrap.keys import (
     make_refresh_tokens,
     make_tokens,
 )
+from taskflow_bootstrap.queues import LateQueue
 from taskflow_bootstrap.settings import Settings
+from taskflow_core import LedgerEntry, Unavailable
 from taskflow_core.ports.security import RefreshClaim, TokenClaims
 
 OLD, NEW = "the-old-secret-of-the-tests-0123456789", "the-new-secret-of-the-tests-0123456789"
@@ -90,3 +97,67 @@ def test_browsers_are_told_what_is_set() -> None:
     assert options.hsts_seconds == 365 * 24 * 3600
     assert options.cors_origins == ("https://tasks.example.com",)
     assert options.request_timeout == 7
+
+
+async def test_without_redis_there_is_no_queue_and_nobody_is_harmed() -> None:
+    queue = LateQueue("")
+    queue.hint([new_id()])
+    assert queue.open() is None
+    with pytest.raises(Unavailable):
+        await queue.waiting()
+    await queue.aclose()
+
+
+async def test_a_queue_is_opened_by_the_first_hint_and_closed_once() -> None:
+    queue = LateQueue("redis://127.0.0.1:1/0")
+    queue.hint([])
+    await queue.aclose()
+    queue.hint([new_id()])
+    opened = queue.open()
+    assert opened is not None
+    assert queue.open() is opened
+    await queue.aclose()
+    await queue.aclose()
+
+
+async def test_a_queue_that_will_not_close_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = LateQueue("redis://127.0.0.1:1/0")
+    opened = queue.open()
+    assert opened is not None
+    real_close, hangs = opened.aclose, asyncio.Event()
+    monkeypatch.setattr("taskflow_bootstrap.queues.CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(opened, "aclose", hangs.wait)
+    began = time.monotonic()
+    await queue.aclose()
+    assert time.monotonic() - began < 2
+    await real_close()
+
+
+async def test_a_container_gives_a_queue_and_handlers_to_all_that_need_them() -> None:
+    async def do_own(job: LedgerEntry) -> None:
+        raise NotImplementedError(job)
+
+    container = Container(
+        settings=Settings(database_url="postgresql://localhost/x"), handlers={"host.own": do_own}
+    )
+    try:
+        run_job, reconcile = container.plain_use_cases().run_job, container.plain_use_cases().reconcile
+        assert run_job.handlers["host.own"] is do_own  # type: ignore[attr-defined]
+        assert "task.overdue" in run_job.handlers  # type: ignore[attr-defined]
+        assert reconcile.queue is container.queue()  # type: ignore[attr-defined]
+    finally:
+        await close(container)
+    assert "host.own" not in Container(settings=Settings()).handlers()
+
+
+def test_who_only_reads_is_spared_the_queue_and_the_notifiers() -> None:
+    code = (
+        "import sys\n"
+        "from taskflow_bootstrap.container import Container, taskflow_of\n"
+        "from taskflow_bootstrap.settings import Settings\n"
+        "url = 'postgresql://localhost/x'\n"
+        "taskflow_of(Container(settings=Settings(database_url=url, redis_url='redis://localhost')))\n"
+        "heavy = {'rq', 'redis', 'structlog', 'jinja2', 'aiosmtplib'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

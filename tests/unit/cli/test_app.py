@@ -56,7 +56,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_embedding_imports_no_server() -> None:
     code = (
         "import sys, taskflow_bootstrap.embedded\n"
-        "heavy = {'starlette', 'uvicorn', 'redis', 'click', 'taskflow_http'} & set(sys.modules)\n"
+        "heavy = {'starlette', 'uvicorn', 'redis', 'rq', 'click', 'taskflow_http'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
