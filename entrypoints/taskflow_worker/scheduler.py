@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from taskflow_core import Unavailable
+from taskflow_core.use_cases.ledger.reconcile import Reconciled
+from taskflow_worker.tries import tell
 from taskflow_worker.worker import keep_beating, no_beat
 
 if TYPE_CHECKING:
@@ -82,6 +84,9 @@ class _Scanning:
         if self.failures:
             self.failures = 0
             log.info("scans go on", scan=self.name)
+        if isinstance(found, Reconciled):
+            for ran in found.ended:
+                tell(ran)
         return 0.0 if found else self.every * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
     def _pause(self) -> float:

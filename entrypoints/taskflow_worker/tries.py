@@ -11,15 +11,15 @@ from taskflow_core.use_cases.ledger.run import Outcome, Ran
 log: Final = structlog.get_logger("taskflow_worker")
 
 
-def tell(ran: Ran, seconds: float) -> None:
-    """Log a try that took so long, its claim included."""
+def tell(ran: Ran, seconds: float | None = None) -> None:
+    """Log a try that took so long, its claim included; None where its worker left it behind."""
     told = {
         "job_id": str(ran.job.id),
         "kind": ran.job.kind,
         "subject": str(ran.job.subject) if ran.job.subject else None,
         "tries": ran.job.tries,
         "request_id": ran.job.request_id,
-        "duration_ms": round(1000 * seconds, 1),
+        "duration_ms": None if seconds is None else round(1000 * seconds, 1),
     }
     match ran.outcome:
         case Outcome.DONE:

@@ -8,16 +8,25 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskflow_core import UseCases
-from taskflow_memory import MemoryCommonPasswords, MemoryPasswords, MemoryRefreshTokens, MemoryTokens
+from taskflow_memory import (
+    MemoryCommonPasswords,
+    MemoryNotifier,
+    MemoryPasswords,
+    MemoryQueue,
+    MemoryRefreshTokens,
+    MemoryTokens,
+)
 from taskflow_sqlalchemy import (
+    SqlAlchemyClaims,
     SqlAlchemyIdentities,
+    SqlAlchemyLedgerReads,
     SqlAlchemyLoginAttempts,
     SqlAlchemyReads,
     SqlAlchemySessionReads,
     SqlAlchemyTransactions,
     open_engine,
 )
-from taskflow_system import SystemClock, Uuid7
+from taskflow_system import SystemChance, SystemClock, Uuid7
 
 
 @pytest.fixture
@@ -42,5 +51,7 @@ def use_cases(engine: AsyncEngine) -> UseCases:
         session_reads=SqlAlchemySessionReads(engine), identities=SqlAlchemyIdentities(engine),
         attempts=SqlAlchemyLoginAttempts(engine, b"key"), passwords=MemoryPasswords(),
         common=MemoryCommonPasswords(), tokens=MemoryTokens(), refresh_tokens=MemoryRefreshTokens(),
-        clock=SystemClock(), ids=Uuid7(),
+        clock=SystemClock(), ids=Uuid7(), claims=SqlAlchemyClaims(engine),
+        ledger_reads=SqlAlchemyLedgerReads(engine), queue=MemoryQueue(), notifier=MemoryNotifier(),
+        chance=SystemChance(),
     )  # fmt: skip
