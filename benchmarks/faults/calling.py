@@ -22,12 +22,24 @@ class Api:
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
 
     async def call(
-        self, token: str, method: str, path: str, body: object = None, *, agent: str = "faults", key: str = ""
+        self,
+        token: str,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str = "",
+        into: list[Attempt] | None = None,
     ) -> Attempt:
-        """Return what came of a request, which is sent once at most; it is never raised that it failed."""
+        """Return what came of a request, which is sent once at most; it is never raised that it failed.
+
+        It is noted in `into` before it is sent, so that one that is given up is not forgotten.
+        """
         attempt = Attempt(str(uuid4()))
+        if into is not None:
+            into.append(attempt)
         content = b"" if body is None else json.dumps(body).encode()
-        fields = [f"{method} {path} HTTP/1.1", "Host: taskflow", f"User-Agent: {agent}"]
+        fields = [f"{method} {path} HTTP/1.1", "Host: taskflow", "User-Agent: faults"]
         fields += [f"Content-Length: {len(content)}", f"X-Request-ID: {attempt.request_id}"]
         fields += ["Content-Type: application/json"] * bool(content)
         fields += [f"Authorization: Bearer {token}"] * bool(token)

@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from benchmarks.faults.calling import Api, content
+from benchmarks.faults.known import NEXT, Known
 from benchmarks.faults.people import People, Person
 from benchmarks.faults.records import Attempt, Book, Operation
 from benchmarks.faults.sending import Sender
@@ -25,24 +26,6 @@ KEPT: Final = 80
 """Tasks that a client goes on changing; it leaves older ones as they are."""
 SOON: Final = (1, 6)
 """Seconds until what is due soon is."""
-_NEXT: Final = {
-    Status.PENDING: (Status.IN_PROGRESS, Status.COMPLETED, Status.CANCELLED),
-    Status.IN_PROGRESS: (Status.PENDING, Status.COMPLETED, Status.COMPLETED),
-    Status.COMPLETED: (Status.PENDING, Status.IN_PROGRESS),
-    Status.CANCELLED: (Status.PENDING,),
-}
-
-
-@dataclass(slots=True)
-class Known:
-    """What a client knows of a task of its own; not sure once a request was left without an answer."""
-
-    id: UUID
-    owner: UUID
-    status: Status
-    version: int = 1
-    deleted: bool = False
-    sure: bool = True
 
 
 @dataclass
@@ -111,7 +94,7 @@ class Client:
 
     async def change_status(self) -> None:
         if task := self._some(lambda task: not task.deleted):
-            status = self.draw.choice(_NEXT[task.status])
+            status = self.draw.choice(NEXT[task.status])
             if await self._change("status", task, {"status": status}, {"status": str(status)}):
                 task.status = status
 

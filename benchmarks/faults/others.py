@@ -70,8 +70,9 @@ class Keeper:
         for old in list(self.possible):
             operation = self.book.add(Operation(EVENT, self.person.id, may_be_refused=len(self.possible) > 1))
             body = {"currentPassword": old, "newPassword": new}
-            answer = await self.draw.choice(self.apis).call(self.person.token, "POST", "/auth/password", body)
-            operation.attempts.append(answer)
+            token, noted = self.person.token, operation.attempts
+            api = self.draw.choice(self.apis)
+            answer = await api.call(token, "POST", "/auth/password", body, into=noted)
             if answer.acknowledged:
                 self.possible = [new]
                 return

@@ -156,8 +156,8 @@ class Run:
     async def _shared(self) -> UUID:
         changes: dict[str, str | None] = {"title": "Shared"}
         operation = self.book.add(Operation("shared", self.people.shared.id, "created", (), changes))
-        answer = await self.apis[0].call(self.people.shared.token, "POST", "/tasks", changes)
-        operation.attempts.append(answer)
+        token, noted = self.people.shared.token, operation.attempts
+        answer = await self.apis[0].call(token, "POST", "/tasks", changes, into=noted)
         assert answer.acknowledged, answer
         return UUID(content(answer)["id"])
 

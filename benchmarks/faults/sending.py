@@ -31,8 +31,8 @@ class Sender:
         self, operation: Operation, person: Person, method: str, path: str, body: object = None
     ) -> Attempt:
         """Send once."""
-        answer = await self.draw.choice(self.apis).call(person.token, method, path, body)
-        operation.attempts.append(answer)
+        api = self.draw.choice(self.apis)
+        answer = await api.call(person.token, method, path, body, into=operation.attempts)
         if not answer.sent:
             await asyncio.sleep(0.1)
         return answer
@@ -56,8 +56,8 @@ class Sender:
         at = self.draw.randrange(len(self.apis))
         while True:
             api = self.apis[at % len(self.apis)]
-            answer = await api.call(person.token, "POST", path, body, key=operation.key or "")
-            operation.attempts.append(answer)
+            key, noted = operation.key or "", operation.attempts
+            answer = await api.call(person.token, "POST", path, body, key=key, into=noted)
             waits = answer.status == 409 and code_of(answer.body) == "request_in_progress"
             if answer.acknowledged or (answer.refused and not waits):
                 return answer
@@ -67,10 +67,8 @@ class Sender:
     async def _misuse(self, operation: Operation, person: Person, path: str) -> None:
         batch = {"action": "complete", "tasks": [str(uuid4())]}
         body = batch if path.endswith("batch") else {"title": "Something else"}
-        answer = await self.draw.choice(self.apis).call(
-            person.token, "POST", path, body, key=operation.key or ""
-        )
-        operation.attempts.append(answer)
+        key, noted = operation.key or "", operation.attempts
+        answer = await self.draw.choice(self.apis).call(person.token, "POST", path, body, key=key, into=noted)
         if answer.sent and not answer.unknown:
             operation.misuses.append(code_of(answer.body) or str(answer.status))
             operation.attempts.remove(answer)

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from redis import Redis
 
@@ -22,6 +21,8 @@ from benchmarks.faults.schedule import Kill, Target
 from taskflow_embedded import PostgresServer, ValkeyServer
 
 _STOP_SECONDS: Final = 20
+_WORKS: Final = b"TaskFlow does jobs"
+"""What a worker says once its processes take jobs."""
 _TASKFLOW: Final = Path(sys.executable).with_name("taskflow")
 
 
@@ -33,16 +34,22 @@ def free_port() -> int:
 
 @dataclass(slots=True)
 class Process:
-    """A `taskflow` of some kind; what it says goes to a file."""
+    """A `taskflow` of some kind; what it says goes to a file.
+
+    Attributes:
+        said_before: Bytes in that file when it was started last.
+    """
 
     name: str
     words: list[str]
     environment: Mapping[str, str]
     directory: Path
     running: subprocess.Popen[bytes] | None = None
+    said_before: int = 0
 
     def start(self) -> None:
         with self.log.open("ab") as log:
+            self.said_before = log.tell()
             self.running = subprocess.Popen(
                 [str(_TASKFLOW), *self.words],
                 env=dict(self.environment),
@@ -66,9 +73,16 @@ class Process:
         """Return the exit code of one that nobody killed; None while it runs."""
         return None if self.running is None else self.running.poll()
 
+    def has_said(self, words: bytes) -> bool:
+        """Return whether it has, since it was started."""
+        with self.log.open("rb") as log:
+            log.seek(self.said_before)
+            return words in log.read()
+
     def kill(self, *, child: bool = False) -> None:
-        """End it by SIGKILL, or the process that it watches, where there is one."""
-        children = machine.family(self.pid)[1:] if child else []
+        """End it by SIGKILL, or the process that it watches, once that has begun."""
+        # One that cannot even begin is given up, and rightly so.
+        children = machine.family(self.pid)[1:] if child and self.has_said(_WORKS) else []
         if children:
             with suppress(ProcessLookupError):
                 os.kill(children[-1], signal.SIGKILL)
@@ -92,13 +106,12 @@ class System:
     """All that runs. What blocks is done in threads.
 
     Attributes:
-        tampered: What ended though nobody killed it.
+        ended: What ended though nobody killed it.
     """
 
     directory: Path
     secret: str
     smtp_port: int
-    more: Mapping[str, str] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
 
@@ -134,7 +147,7 @@ class System:
             "log_format": "json", "log_level": "info", "password_cost": "10",
             "smtp_url": f"smtp://127.0.0.1:{self.smtp_port}?tls=none", "mail_from": "taskflow@example.com",
             **{f"rate_limit_{name}": "off" for name in ("login", "refresh", "register", "api")},
-            **self.more, **more,
+            **more,
         }  # fmt: skip
         return {
             **kept,
@@ -206,8 +219,3 @@ class System:
             process.signal(signal.SIGTERM)
         self._valkey.stop()
         self.postgres.stop()
-
-
-def database_of(url: str, name: str) -> str:
-    """Return the address of another database of the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{quote(name)}"))

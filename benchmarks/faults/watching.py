@@ -72,8 +72,7 @@ class Watcher:
             changes: dict[str, str | None] = {"user_id": str(owner)}
             operation = self.book.add(Operation("probe", manager.id, "created", (), changes))
             body = {"title": "Probe", "userId": str(owner)}
-            answer = await api.call(manager.token, "POST", "/tasks", body)
-            operation.attempts.append(answer)
+            answer = await api.call(manager.token, "POST", "/tasks", body, into=operation.attempts)
             if answer.acknowledged:
                 return answer.request_id
             await asyncio.sleep(_POLL_SECONDS)
