@@ -1,5 +1,7 @@
 """Jobs of use cases inside a transaction of a host's: kept with it, and hinted at once that is committed."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -90,9 +92,14 @@ async def test_a_queue_without_redis_harms_nobody(address: str) -> None:
             await queue.waiting()
 
 
+def own_job() -> LedgerEntry:
+    now = SystemClock()()
+    return LedgerEntry.create(id=Uuid7()(now), kind="host.own", now=now, payload={"item": "a telescope"})
+
+
 async def test_a_kind_of_the_hosts_own_waits_for_who_can_do_it(host: AsyncEngine, database_url: str) -> None:
-    now, done = SystemClock()(), []
-    job = LedgerEntry.create(id=Uuid7()(now), kind="host.own", now=now, payload={"item": "a telescope"})
+    done = []
+    job = own_job()
     async with host.begin() as connection, embed(connection).transactions() as unit:
         unit.ledger.add(job)
         await unit.commit()
@@ -107,3 +114,39 @@ async def test_a_kind_of_the_hosts_own_waits_for_who_can_do_it(host: AsyncEngine
         assert await able.use_cases.run_job(job.id) is not None
         assert (await able.use_cases.find_job(job.id, OPERATOR)).state is JobState.DONE
     assert done == ["a telescope"]
+
+
+OWN_WORKER = """
+import sys
+from taskflow_bootstrap.embedded import Settings
+from taskflow_bootstrap.work import work
+
+async def do_own(job):
+    print("did", job.payload["item"], flush=True)
+
+settings = Settings(database_url=sys.argv[1], redis_url=sys.argv[2])
+sys.exit(work(settings, processes=1, handlers={"host.own": do_own}, on_ready=lambda: None, tell=print))
+"""
+
+
+async def test_workers_in_processes_of_their_own_do_it_too(
+    host: AsyncEngine, database_url: str, redis_url: str
+) -> None:
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OWN_WORKER, database_url, redis_url, stdout=asyncio.subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    settings = Settings(redis_url=redis_url)
+    try:
+        async with open_queue(settings) as queue:
+            async with host.begin() as connection:
+                taskflow = embed(connection, settings, queue)
+                async with taskflow.transactions() as unit:
+                    unit.ledger.add(own_job())
+                    await unit.commit()
+            await taskflow.after_commit()
+        assert await asyncio.wait_for(worker.stdout.readline(), 60) == b"did a telescope\n"
+    finally:
+        worker.terminate()
+        code = await worker.wait()
+    assert code == 0
