@@ -58,8 +58,11 @@ def run(place: Path, address: str, tour: list[str]) -> list[str]:
 def test_the_tour_by_curl(dev: tuple[Path, str]) -> None:
     tour = [block for block in blocks() if "curl" in block]
     assert sum(ADDRESS in block for block in tour) == 1
-    _, created, changed, found, batch, wrong = run(*dev, tour)
+    _, created, twice, changed, found, batch, wrong = run(*dev, tour)
     assert "201 Created" in created
+    assert twice.count("201 Created") == 2
+    assert len(set(re.findall(r'^{"id":"([^"]*)"', twice, re.MULTILINE))) == 1
+    assert twice.lower().count("idempotent-replayed: true") == 1
     assert '"title":"Buy oat milk"' in changed
     assert '"code":"version_mismatch"' in changed
     assert found.count('"title":"Buy oat milk"') == 1
