@@ -64,7 +64,7 @@ users = Table(
     Index("users_email_key", "email", unique=True, postgresql_where=text("deleted_at IS NULL")),
     # UserRepository.load_with_admins: all admins, locked in id order.
     Index("users_admins_idx", "id", postgresql_where=text("role = 'admin' AND deleted_at IS NULL")),
-    # UserRepository.purge.
+    # Upkeep.remove.
     Index("users_deleted_idx", "id", postgresql_where=text("deleted_at IS NOT NULL")),
     postgresql_with={"fillfactor": "80"},
 )

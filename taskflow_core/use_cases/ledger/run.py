@@ -98,8 +98,9 @@ class RunJob:
         job = await self.claims(hint, kinds=self.handlers.keys(), lease=self.lease)
         if job is None:
             return None
+        limit = asyncio.timeout(self.time_limit.total_seconds())
         try:
-            async with asyncio.timeout(self.time_limit.total_seconds()):
+            async with limit:
                 await self._do(job)
         except asyncio.CancelledError:
             await self._end(job, lambda held, now: held.give_back(now))
@@ -107,7 +108,9 @@ class RunJob:
         except LeaseLost:
             return Ran(job, Outcome.LOST)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the job is tried again
-            return await self._failed(job, error)
+            seconds = self.time_limit.total_seconds()
+            told = f"It took longer than {seconds:g} s." if limit.expired() else _told(error)
+            return await self._failed(job, told, final=isinstance(error, Undeliverable))
         return Ran(job, Outcome.DONE)
 
     async def _do(self, job: LedgerEntry) -> None:
@@ -118,21 +121,11 @@ class RunJob:
                 await effect(transaction)
             await transaction.commit()
 
-    async def _failed(self, job: LedgerEntry, error: Exception) -> Ran:
-        told = self._told(error)
-        final = isinstance(error, Undeliverable)
+    async def _failed(self, job: LedgerEntry, told: str, *, final: bool) -> Ran:
         ended = await self._end(job, lambda held, now: held.fail(told, now, self.chance(), final=final))
         if ended is None:
             return Ran(job, Outcome.LOST, told)
         return Ran.ended(job, ended)
-
-    def _told(self, error: Exception) -> str:
-        """Return what is kept of an error: no stack, and of ours no more than anybody may read."""
-        if isinstance(error, TimeoutError):
-            return f"It took longer than {self.time_limit.total_seconds():g} s."
-        if isinstance(error, TaskFlowError):
-            return error.detail
-        return f"{type(error).__name__}: {error}"
 
     async def _end(
         self, job: LedgerEntry, end: Callable[[LedgerEntry, datetime], None]
@@ -151,3 +144,8 @@ class RunJob:
         except TaskFlowError:
             return None
         return held
+
+
+def _told(error: Exception) -> str:
+    """Return what is kept of an error: no stack, and of ours no more than anybody may read."""
+    return error.detail if isinstance(error, TaskFlowError) else f"{type(error).__name__}: {error}"

@@ -159,6 +159,13 @@ class TestFailed:
         assert (ran.outcome, ran.error) == (Outcome.DIED, "No such mailbox.")
         assert (world.store.ledger[job.id].state, world.store.ledger[job.id].tries) == (JobState.DEAD, 1)
 
+    async def test_a_handlers_own_time_out_is_told_as_its_own(self, world: World, doing: Doing) -> None:
+        world.add_job()
+        doing.raises = TimeoutError("the bank")
+        ran = await runner(world, doing)()
+        assert ran is not None
+        assert ran.error == "TimeoutError: the bank"
+
     async def test_a_handler_that_takes_too_long_is_stopped(self, world: World, doing: Doing) -> None:
         job = world.add_job()
 
