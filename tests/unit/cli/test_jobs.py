@@ -1,13 +1,15 @@
 """`taskflow jobs` over memory."""
 
 import asyncio
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from support.cli import Cli
 from support.samples import NOW, World, new_id
@@ -242,3 +244,25 @@ def test_programs_watch_a_document_a_line(taskflow: Cli, put: Put) -> None:
 def test_what_cannot_be_seen_at_all_is_not_watched(taskflow: Cli, world: World) -> None:
     world.add_user(email="ada@example.com")
     assert taskflow("jobs", "list", "--watch", "--as", "ada@example.com").exit_code == 5
+
+
+async def test_a_painted_table_stays_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(watching, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(watching, "console", lambda: Console(file=screen, force_terminal=True, width=100))
+    nothing = watching.View({}, ("Kind",), (), "Nothing any more.")
+    looks: Iterator[watching.View | Exception] = iter([Unavailable(), nothing, KeyError()])
+
+    async def look() -> watching.View:
+        seen = next(looks)
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    first = watching.View({}, ("Kind",), [("task.overdue",)], "Nothing.")
+    with pytest.raises(KeyError):
+        await watching._paint_each(first, look)
+    before, _, after = screen.getvalue().partition(Unavailable.default_detail)
+    # Painted once by itself, and once more above the news.
+    assert before.count("task.overdue") >= 2
+    assert "Nothing any more." in after
