@@ -11,7 +11,6 @@ from uuid import UUID, uuid5
 
 from benchmarks.faults.findings import Finding, broken, doubled, lost
 from benchmarks.faults.of_jobs import is_assignment, jobs_of_subject
-from benchmarks.faults.of_writes import is_deleted
 from benchmarks.faults.records import Book
 from benchmarks.faults.snapshot import EntryRow, JobRow, Snapshot
 from taskflow_core import JobKind, Status
@@ -103,14 +102,14 @@ def _weigh(found: Snapshot, notices: Notices) -> dict[Spell, bool]:
 def stretches(entries: list[EntryRow], until: datetime) -> Iterator[Stretch]:
     """Yield how a task stood from each step to the next."""
     state: dict[str, str | None] = {}
-    actions: list[str] = []
+    deleted = False
     for index, entry in enumerate(entries):
         state |= {name: after for name, (_, after) in entry.changes.items()}
-        actions.append(entry.action)
+        deleted = (deleted or entry.action == "deleted") and entry.action != "restored"
         last = index == len(entries) - 1
         yield Stretch(
             entry.at, until if last else entries[index + 1].at, str(state["status"]), state.get("due_date"),
-            UUID(state["user_id"]), is_deleted(actions), last,
+            UUID(state["user_id"]), deleted, last,
         )  # fmt: skip
 
 

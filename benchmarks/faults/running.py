@@ -151,7 +151,7 @@ class Run:
         """Return the account, and what it would not have seen."""
         with snapshot.opened(self.system.database_url) as connection:
             counted = account(self.book, snapshot.read(connection))
-        return counted, unseen(self.system.database_url, self.book, len(counted.findings))
+        return counted, unseen(self.system.database_url, self.book)
 
     async def _shared(self) -> UUID:
         changes: dict[str, str | None] = {"title": "Shared"}
