@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 from uuid import uuid4
 
 from benchmarks.faults.calling import Api
@@ -14,6 +15,8 @@ from benchmarks.faults.of_jobs import EVENT, SAMPLE
 from benchmarks.faults.people import PASSWORD, Person
 from benchmarks.faults.records import Attempt, Book, Operation
 from taskflow_core import Actor, Sample, TaskFlowError, UseCases
+
+_PASSWORDS: Final = (PASSWORD, "the second password of a benchmark")
 
 
 @dataclass(slots=True)
@@ -44,38 +47,35 @@ class Sampler:
 
 @dataclass(slots=True)
 class Keeper:
-    """Changes the password of an account; each time its owner is to be told."""
+    """Changes a password to another and back; each time its owner is to be told.
+
+    Attributes:
+        present: Which of the two it is now; not sure once a request was left without an answer.
+    """
 
     person: Person
     apis: Sequence[Api]
     book: Book
     draw: random.Random
     stop: asyncio.Event
-    possible: list[str]
-
-    @classmethod
-    def of(
-        cls, person: Person, apis: Sequence[Api], book: Book, draw: random.Random, stop: asyncio.Event
-    ) -> Keeper:
-        return cls(person, apis, book, draw, stop, [PASSWORD])
+    present: int = 0
+    sure: bool = True
 
     async def run(self) -> None:
         while not self.stop.is_set():
-            await self._change()
-            await asyncio.sleep(self.draw.uniform(1, 2))
+            answer = await self._change()
+            if answer.refused and not self.sure:
+                self.present = 1 - self.present
+            await asyncio.sleep(self.draw.uniform(0.5, 1.5))
 
-    async def _change(self) -> None:
-        """Try what the password may be, the likeliest first."""
-        new = f"a new password {uuid4()}"
-        for old in list(self.possible):
-            operation = self.book.add(Operation(EVENT, self.person.id, may_be_refused=len(self.possible) > 1))
-            body = {"currentPassword": old, "newPassword": new}
-            token, noted = self.person.token, operation.attempts
-            api = self.draw.choice(self.apis)
-            answer = await api.call(token, "POST", "/auth/password", body, into=noted)
-            if answer.acknowledged:
-                self.possible = [new]
-                return
-            if answer.unknown:
-                self.possible.insert(0, new)
-                return
+    async def _change(self) -> Attempt:
+        operation = self.book.add(Operation(EVENT, self.person.id, may_be_refused=not self.sure))
+        old, new = _PASSWORDS[self.present], _PASSWORDS[1 - self.present]
+        body = {"currentPassword": old, "newPassword": new}
+        token, noted = self.person.token, operation.attempts
+        answer = await self.draw.choice(self.apis).call(token, "POST", "/auth/password", body, into=noted)
+        if answer.acknowledged:
+            self.present, self.sure = 1 - self.present, True
+        elif answer.unknown:
+            self.sure = False
+        return answer

@@ -179,7 +179,7 @@ class Run:
             ]
             draw = random.Random(plan.seed)
             works.append(Sampler(taskflow.use_cases, self.book, draw, self.stop, plan.pause).run())
-            works.append(Keeper.of(self.people.keeper, self.apis, self.book, draw, self.stop).run())
+            works.append(Keeper(self.people.keeper, self.apis, self.book, draw, self.stop).run())
             tasks = [asyncio.create_task(work) for work in works]
             yield
             self.stop.set()
