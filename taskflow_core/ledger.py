@@ -14,6 +14,7 @@ past its lease finds another fence and changes nothing (M. Kleppmann, "How to do
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -43,6 +44,7 @@ LEASE: Final = timedelta(seconds=20)
 paused loses it; short, since so long nobody else does the work."""
 KIND_MAX: Final = 100
 """Characters of a kind."""
+_KIND: Final = re.compile(r"[A-Za-z0-9]+(?:[._:-][A-Za-z0-9]+)*")
 ERROR_MAX: Final = 500
 """Characters of an error that are kept."""
 
@@ -103,6 +105,16 @@ FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {"kind": check_kind}
 """The rule of each field of a question that has one beyond its type; it raises ValueError with a sentence."""
 
 
+def require_kind(kind: str) -> None:
+    """Check the name of a kind of work: letters, digits, and `.`, `_`, `-` or `:` between them.
+
+    Raises:
+        ValueError: It is none, or too long.
+    """
+    if not _KIND.fullmatch(kind) or len(kind) > KIND_MAX:
+        raise ValueError(f"not the name of a kind of work: {kind!r:.120}")
+
+
 def _plain(error: str) -> str:
     """Return what every store can hold: what a library says of its failure may be anything."""
     return error.encode("utf-8", "replace").decode().replace("\0", "")
@@ -154,7 +166,15 @@ class LedgerEntry:
         delay: timedelta = timedelta(),
         request_id: str | None = None,
     ) -> LedgerEntry:
-        """Return new work, due `delay` after `now`."""
+        """Return new work, due `delay` after `now`.
+
+        Raises:
+            ValueError: The kind is none (`require_kind`), or there are no tries, or too many: what could
+                not be claimed would stand in the way of all else.
+        """
+        require_kind(kind)
+        if not 1 <= max_tries <= TRIES_MAX:
+            raise ValueError(f"there must be between 1 and {TRIES_MAX} tries")
         return cls(
             id=id, kind=kind, subject=subject, payload=dict(payload or {}), created_at=now,
             run_at=now + delay, max_tries=max_tries, request_id=request_id,

@@ -44,8 +44,11 @@ class SmtpConnections:
         self._closed = False
         self._context = None if server.security is Security.NONE else _context(server.ca)
 
-    async def hand_over(self, mail: Mail) -> None:
+    async def hand_over(self, mail: Mail, *, deadline: float) -> None:
         """Return once the server has taken the mail.
+
+        `deadline` is for this mail, in seconds: waiting for those before it does not count, which
+        whoever calls this limits anyway.
 
         A connection that waited and was closed by the server meanwhile is replaced by another, once.
 
@@ -54,7 +57,7 @@ class SmtpConnections:
             Unavailable: It cannot be used as it is to be.
             Undeliverable: It takes no mail like this.
         """
-        async with self._slots:
+        async with self._slots, asyncio.timeout(deadline):
             kept = self._take()
             if kept is None or not await self._used(kept, mail):
                 await self._use(await self._connect(), mail)

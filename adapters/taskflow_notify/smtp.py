@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from aiosmtplib import SMTPException
@@ -44,9 +43,8 @@ class SmtpNotifier:
     async def send(self, notice: Notice) -> None:
         mail = self._write(notice)
         try:
-            async with asyncio.timeout(self._deadline):
-                await self._connections.hand_over(mail)
-                return
+            await self._connections.hand_over(mail, deadline=self._deadline)
+            return
         except (SMTPException, OSError) as error:
             failure = translated(error)
         # Not raised above: there the error, which names the recipient, would stay with it as its context.

@@ -26,13 +26,18 @@ FROM json_to_recordset(%(jobs)s::json) AS j(
 CLAIM: Final = f"""
 WITH hinted AS (
   SELECT id FROM ledger
-  WHERE id = %(hint)s::uuid AND state = 'pending' AND run_at <= now() AND kind = ANY(%(kinds)s::text[])
+  -- The state as an expression: by its id, never through all that is due.
+  WHERE id = %(hint)s::uuid AND state || '' = 'pending' AND run_at <= now()
+    AND kind = ANY(%(kinds)s::text[])
   FOR NO KEY UPDATE SKIP LOCKED
 ), oldest AS (
-  SELECT id FROM ledger
-  WHERE NOT EXISTS (SELECT FROM hinted) AND state = 'pending' AND run_at <= now()
-    AND kind = ANY(%(kinds)s::text[])
-  ORDER BY run_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+  -- By kind, so that what this worker cannot do, however much there is, is not looked at.
+  SELECT due.id FROM unnest(%(kinds)s::text[]) AS known(kind) CROSS JOIN LATERAL (
+    SELECT id, run_at FROM ledger
+    WHERE NOT EXISTS (SELECT FROM hinted) AND state = 'pending' AND run_at <= now()
+      AND ledger.kind = known.kind
+    ORDER BY run_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+  ) AS due ORDER BY due.run_at, due.id LIMIT 1
 ), chosen AS MATERIALIZED (SELECT id FROM hinted UNION ALL SELECT id FROM oldest)
 UPDATE ledger SET state = 'running', tries = tries + 1, fence = fence + 1,
   lease_until = clock_timestamp() + %(lease)s::interval
@@ -77,11 +82,23 @@ ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608 put together from constants
 
 DUE_JOBS: Final = """
-SELECT id FROM ledger WHERE state = 'pending' AND run_at <= now() ORDER BY run_at, id LIMIT %(limit)s
+WITH RECURSIVE known AS (
+  (SELECT kind FROM ledger WHERE state = 'pending' ORDER BY kind LIMIT 1)
+  UNION ALL
+  SELECT (SELECT kind FROM ledger WHERE state = 'pending' AND ledger.kind > known.kind ORDER BY kind LIMIT 1)
+  FROM known WHERE known.kind IS NOT NULL
+)
+SELECT due.id FROM known CROSS JOIN LATERAL (
+  SELECT id, run_at FROM ledger
+  WHERE state = 'pending' AND ledger.kind = known.kind AND run_at <= now()
+  ORDER BY run_at, id LIMIT %(limit)s
+) AS due ORDER BY due.run_at, due.id LIMIT %(limit)s
 """
+"""From kind to kind along the index, and of each the longest due."""
 
 UNFINISHED_KINDS: Final = """
-SELECT kind FROM ledger WHERE state = 'pending' AND kind = ANY(%(kinds)s::text[])
+SELECT known.kind FROM unnest(%(kinds)s::text[]) AS known(kind)
+WHERE EXISTS (SELECT FROM ledger WHERE state = 'pending' AND ledger.kind = known.kind)
 UNION
 SELECT kind FROM ledger WHERE state = 'running' AND kind = ANY(%(kinds)s::text[])
 """
@@ -133,11 +150,16 @@ REARM: Final = """
 UPDATE tasks SET notified_due_date = NULL WHERE id = %(id)s AND notified_due_date = %(due_date)s::timestamptz
 """
 
-WAIT_FOR_KEY: Final = (
-    "SET LOCAL lock_timeout = '{milliseconds}ms'",
-    "SET LOCAL statement_timeout = '{longer}ms'",
-)
-WAIT_NO_LONGER: Final = ("SET LOCAL lock_timeout TO DEFAULT", "SET LOCAL statement_timeout TO DEFAULT")
+WAIT_FOR_KEY: Final = """
+SELECT set_config('taskflow.lock_timeout', current_setting('lock_timeout'), true),
+       set_config('taskflow.statement_timeout', current_setting('statement_timeout'), true),
+       set_config('lock_timeout', %(lock)s, true), set_config('statement_timeout', %(statement)s, true)
+"""
+WAIT_NO_LONGER: Final = """
+SELECT set_config('lock_timeout', current_setting('taskflow.lock_timeout'), true),
+       set_config('statement_timeout', current_setting('taskflow.statement_timeout'), true)
+"""
+"""Back to what a host may have set for its own transaction."""
 
 TAKE_KEY: Final = """
 INSERT INTO idempotency_keys AS k (user_id, key, fingerprint, kept_at)

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from taskflow_sqlalchemy.task_repository import Unit
 
 _MILLISECONDS: Final = round(WAIT_FOR.total_seconds() * 1000)
-_BEFORE: Final[list[Statement]] = [
-    # The lock's deadline comes first, whatever the statement's own is.
-    (sql.format(milliseconds=_MILLISECONDS, longer=_MILLISECONDS + 2000), {})
-    for sql in WAIT_FOR_KEY
-]
-_AFTER: Final[list[Statement]] = [(sql, {}) for sql in WAIT_NO_LONGER]
+# The lock's deadline comes first, whatever the statement's own is.
+_BEFORE: Final[Statement] = (
+    WAIT_FOR_KEY,
+    {"lock": f"{_MILLISECONDS}ms", "statement": f"{_MILLISECONDS + 2000}ms"},
+)
+_AFTER: Final[Statement] = (WAIT_NO_LONGER, {})
 
 
 class Key:
@@ -51,7 +51,7 @@ class Key:
         parameters = self._parameters(self._once)
         take = (TAKE_KEY, {**parameters, "fingerprint": self._once.fingerprint, "kept": KEPT_FOR})
         try:
-            answers = await self._unit.ask(*_BEFORE, take, *_AFTER, (READ_KEY, parameters))
+            answers = await self._unit.ask(_BEFORE, take, _AFTER, (READ_KEY, parameters))
         except Contention as error:
             if isinstance(error.__cause__, pg.LockNotAvailable):
                 raise RequestInProgress from error

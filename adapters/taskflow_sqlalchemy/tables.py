@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The migration that these tables are of: the least that a database must have. Revisions sort as text."""
 
 metadata = MetaData()
@@ -220,11 +220,11 @@ ledger = Table(
     Column("request_id", Text),
     PrimaryKeyConstraint("id", name="ledger_pkey"),
     CheckConstraint("state IN ('pending', 'running', 'done', 'dead')", name="ledger_state_check"),
-    CheckConstraint("tries BETWEEN 0 AND max_tries", name="ledger_tries_check"),
+    CheckConstraint("max_tries >= 1 AND tries BETWEEN 0 AND max_tries", name="ledger_tries_check"),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="ledger_lease_check"),
     CheckConstraint("(state IN ('done', 'dead')) = (finished_at IS NOT NULL)", name="ledger_finished_check"),
-    # Claims, and what is to be hinted: the longest due first.
-    Index("ledger_due_idx", "run_at", "id", postgresql_where=text("state = 'pending'")),
+    # Claims, and what is to be hinted: of each kind the longest due first.
+    Index("ledger_due_idx", "kind", "run_at", "id", postgresql_where=text("state = 'pending'")),
     # LedgerRepository.load_expired.
     Index("ledger_lease_idx", "lease_until", postgresql_where=text("state = 'running'")),
     # LedgerRepository.load_dead, and the list of the dead.

@@ -7,8 +7,9 @@ two round trips: BEGIN with the locks, then the write with COMMIT.
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import psycopg
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from taskflow_core.ports.queue import Queue
     from taskflow_sqlalchemy.exchanges import Answer, Exchange
     from taskflow_sqlalchemy.statements import Statement
+
+log: Final = logging.getLogger(__name__)
 
 Hint: TypeAlias = "Callable[[Sequence[UUID]], None]"
 """Takes the ids of what there is to do."""
@@ -151,11 +154,14 @@ class _Unit:
         """Take everything back unless it was kept, and give the connection back."""
         if self._exchange is None:
             return
-        if self.begun and not self._exchange.closed:
-            # One that cannot even be taken back is left in the midst of it, and so never used again.
-            with suppress(psycopg.Error):
-                await self._exchange(*self._rollback)
-        await self._lease.__aexit__(kind, error, trace)
+        try:
+            if self.begun and not self._exchange.closed:
+                # One that cannot even be taken back is left in the midst of it, and so never used again.
+                with suppress(psycopg.Error):
+                    await self._exchange(*self._rollback)
+        finally:
+            # Also where this is cancelled: its place in the pool is others'.
+            await self._lease.__aexit__(kind, error, trace)
 
 
 class _Checked(NamedTuple):
@@ -206,7 +212,11 @@ class SqlAlchemyTransaction:
         self._key.replay()
         await self._write(self._key.kept(result))
         if self.ledger.hints:
-            self._hint(self.ledger.hints)
+            try:
+                self._hint(self.ledger.hints)
+            except Exception:
+                # What is committed is committed, and found without a hint.
+                log.exception("hinting failed")
 
     async def _write(self, kept: Sequence[Statement]) -> None:
         unit, checked, jobs = self._unit, self._checked(), self.ledger.added()

@@ -25,10 +25,11 @@ class LateQueue:
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
         self._queue: RqQueue | None = None
+        self._closed = False
 
     def open(self) -> RqQueue | None:
-        """Return the queue, made by the first call; None where there is no Redis."""
-        if self._queue is None and self._redis_url:
+        """Return the queue, made by the first call; None where there is no Redis, or not any more."""
+        if self._queue is None and self._redis_url and not self._closed:
             from taskflow_rq import RqQueue  # noqa: PLC0415 - see above
 
             self._queue = RqQueue(self._redis_url)
@@ -53,6 +54,7 @@ class LateQueue:
 
     async def aclose(self) -> None:
         """Send what is on its way, as long as that does not take long, and disconnect."""
+        self._closed = True
         if self._queue is None:
             return
         queue, self._queue = self._queue, None

@@ -21,7 +21,9 @@ from rq.exceptions import DequeueTimeout, DeserializationError, NoSuchJobError, 
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
+from rq.utils import now
 from rq.worker.base import WorkerStatus
+from rq.worker_registration import clean_worker_registry
 
 from taskflow_worker.handlers import run
 
@@ -208,9 +210,11 @@ class HintWorker(SimpleWorker):
                 super().set_state(state, pipeline)
 
     def run_maintenance_tasks(self) -> None:
-        """Forget workers that died."""
+        """Forget workers that died; RQ's registries, which may hold anything, are none of ours."""
         with self._ending_on_failure():
-            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+            for queue in self.queues:
+                clean_worker_registry(queue)
+        self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ's annotation knows its first value only
 
     def teardown(self) -> None:
         """Tell others that it ends, if Redis can be told."""

@@ -65,6 +65,12 @@ class Slots:
             return  # the loop has ended
         taken.result()
 
+    async def ended(self) -> None:
+        """Return when a slot has ended, which none does by itself but by a fault."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            log.critical("a slot ended by itself", exc_info=None if task.cancelled() else task.exception())
+
     async def stop(self, seconds: float) -> None:
         """Claim nothing more; give what runs so many seconds to end, then have it given back.
 
@@ -142,6 +148,13 @@ class Slots:
         except Unavailable as error:
             if not self._failures:
                 log.warning("no work, the store is away", error=error.detail)
+            await self._pause()
+            return None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.exception("a try was cut off by somebody else")
             await self._pause()
             return None
         except Exception:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -66,7 +66,9 @@ async def run_worker(
         on_ready()
         log.info("worker started", concurrency=concurrency, queue=queue_name)
         try:
-            await stop.wait()
+            await _first_of(stop.wait(), slots.ended())
+            if not stop.is_set():
+                raise RuntimeError("A slot ended by itself; whoever watches this worker starts another.")
         finally:
             began = time.monotonic()
             listener.stop()
@@ -75,6 +77,15 @@ async def run_worker(
             await asyncio.to_thread(listener.join, max(0.0, min(left, LEAVE_SECONDS)))
             beating.cancel()
             log.info("worker ended")
+
+
+async def _first_of(*awaited: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(each) for each in awaited]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def keep_beating(beat: Callable[[], None]) -> None:

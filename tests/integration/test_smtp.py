@@ -325,3 +325,11 @@ async def test_odd_addresses_arrive_where_they_are_meant_for(
     await smtp.send(notice(email=email))
     (recipient,) = server.envelopes[0].rcpt_tos
     assert recipient.replace('"', "") == email
+
+
+async def test_waiting_for_other_mails_costs_none_its_deadline(server: MailServer) -> None:
+    server.delay = 0.2
+    async with notifier(f"smtp://127.0.0.1:{server.port}?tls=none", deadline=0.9) as smtp:
+        # Five after the other on each of four connections.
+        await asyncio.gather(*(smtp.send(notice()) for _ in range(20)))
+    assert len(server.mails()) == 20

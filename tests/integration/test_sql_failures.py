@@ -1,15 +1,18 @@
 """PostgreSQL that goes away, is slow or full: the core's errors, no stuck connections, nothing half done."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
-from support.samples import OPERATOR
+from support.samples import NOW, OPERATOR, new_id
 from taskflow_core import (
     Contention,
     DeadlineExceeded,
+    LedgerEntry,
     NewTask,
     NewUser,
     Origin,
@@ -20,7 +23,17 @@ from taskflow_core import (
     Unavailable,
     UseCases,
 )
-from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions, inspect, open_engine, ping
+from taskflow_memory import MemoryQueue
+from taskflow_sqlalchemy import (
+    SqlAlchemyLedgerReads,
+    SqlAlchemyReads,
+    SqlAlchemyTransactions,
+    inspect,
+    open_engine,
+    ping,
+)
+from taskflow_sqlalchemy.exchanges import Answer, NativeExchange
+from taskflow_sqlalchemy.statements import Statement
 
 END_ALL = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -155,3 +168,47 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 async def test_what_no_table_knows_is_a_fault_of_ours_and_stays_one(engine: Any) -> None:
     with pytest.raises(psycopg.DataError):
         await SqlAlchemyReads(engine).credentials("\0", Origin())
+
+
+async def test_a_unit_that_is_cancelled_while_it_is_taken_back_leaves_its_place(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(database_url, pool_size=1, pool_timeout=0.5)
+    transactions, stalled, run = SqlAlchemyTransactions(engine), asyncio.Event(), NativeExchange.__call__
+
+    async def stalling(exchange: NativeExchange, *statements: Statement) -> list[Answer]:
+        if statements[0][0] == "ROLLBACK":
+            stalled.set()
+            await asyncio.Event().wait()
+        return await run(exchange, *statements)
+
+    async def look() -> object:
+        async with transactions() as unit:
+            return await unit.users.load(new_id())
+
+    monkeypatch.setattr(NativeExchange, "__call__", stalling)
+    looking = asyncio.create_task(look())
+    await stalled.wait()
+    looking.cancel()
+    await asyncio.wait([looking])
+    assert looking.cancelled()
+    monkeypatch.undo()
+    assert await look() is None
+    await engine.dispose()
+
+
+async def test_a_queue_that_fails_makes_no_failure_of_what_was_committed(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(MemoryQueue):
+        def hint(self, ids: Sequence[UUID]) -> None:
+            raise OSError(f"no queue for {ids}")
+
+    engine = open_engine(database_url)
+    job = LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW)
+    async with SqlAlchemyTransactions(engine, Broken())() as unit:
+        unit.ledger.add(job)
+        await unit.commit()
+    assert await SqlAlchemyLedgerReads(engine).job(job.id) is not None
+    assert "hinting failed" in caplog.text
+    await engine.dispose()

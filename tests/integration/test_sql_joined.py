@@ -17,7 +17,7 @@ from support.samples import (
     new_task,
     new_user,
 )
-from taskflow_core import Contention, EventQuery, InvalidCredentials, Origin, TaskChanges
+from taskflow_core import Contention, EventQuery, InvalidCredentials, Once, Origin, Replayed, TaskChanges
 from taskflow_sqlalchemy import (
     SqlAlchemyReads,
     SqlAlchemySessionReads,
@@ -141,3 +141,23 @@ async def test_a_connection_without_a_transaction_is_refused(host: AsyncEngine) 
     async with host.connect() as connection:
         with pytest.raises(RuntimeError, match="Open a transaction"):
             await SqlAlchemyReads.joined(connection).credentials("a@b", Origin())
+
+
+async def test_a_request_that_is_done_once_leaves_the_hosts_time_outs_as_they_were(host: AsyncEngine) -> None:
+    user = new_user()
+    async with host.connect() as connection:
+        await connection.execute(text("SET statement_timeout = '60s'"))
+        await connection.commit()
+        async with connection.begin():
+            await connection.execute(text("SET LOCAL lock_timeout = '700ms'"))
+            transactions = SqlAlchemyTransactions.joined(connection)
+            async with transactions() as unit:
+                unit.users.add(user)
+                await unit.commit()
+            async with transactions(Once(user.id, "key", b"print", lambda _: b"answer")) as unit:
+                await unit.commit()
+            named = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
+            assert (await connection.execute(text(named))).one() == ("700ms", "1min")
+            with pytest.raises(Replayed):
+                async with transactions(Once(user.id, "key", b"print", lambda _: b"another")) as unit:
+                    await unit.commit()

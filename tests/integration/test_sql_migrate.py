@@ -197,3 +197,44 @@ async def test_accounts_from_before_sessions_can_sign_in(fresh_database_url: str
         unit.sessions.open(new_session(found.user.id), password_version=1)
         await unit.commit()
     await engine.dispose()
+
+
+def _migrated_to(revision: str, database_url: str) -> None:
+    config, script = alembic_config(), io.StringIO()
+    config.output_buffer = script
+    command.upgrade(config, revision, sql=True)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for statement in script.getvalue().split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+
+
+async def test_a_migration_that_was_interrupted_while_it_built_indexes_can_be_run_again(
+    fresh_database_url: str,
+) -> None:
+    _migrated_to("0003", fresh_database_url)
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO users"
+            " (id, email, name, password_hash, role, active, created_at, updated_at, version)"
+            " VALUES (gen_random_uuid(), 'a@b', 'A', 'hash', 'user', true, now(), now(), 1)"
+        )
+        connection.execute(
+            "INSERT INTO tasks"
+            " (id, user_id, title, status, priority, due_date, created_at, updated_at, version)"
+            " SELECT gen_random_uuid(), users.id, 'A task', 'PENDING', 1, now() + i * interval '1 hour',"
+            " now(), now(), 1 FROM users, generate_series(-3, 3) AS i WHERE i <> 0"
+        )
+        connection.execute("SET lock_timeout = '100ms'")
+        with psycopg.connect(fresh_database_url) as writer:
+            writer.execute("UPDATE tasks SET title = 'Another'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                connection.execute("CREATE INDEX CONCURRENTLY tasks_overdue_idx ON tasks (due_date)")
+        report = await migrate(fresh_database_url)
+        assert (report.before, report.after) == ("0003", head_revision())
+        indexes = connection.execute(
+            "SELECT indisvalid, indnatts FROM pg_index WHERE indexrelid = 'tasks_overdue_idx'::regclass"
+        ).fetchall()
+        assert indexes == [(True, 2)]
+        told = "SELECT count(*) FROM tasks WHERE notified_due_date = due_date"
+        assert connection.execute(told).fetchone() == (3,)

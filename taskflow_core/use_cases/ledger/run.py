@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from taskflow_core.errors import LeaseLost, TaskFlowError, Undeliverable
-from taskflow_core.ledger import LEASE, TIME_LIMIT, JobState, LedgerEntry
+from taskflow_core.ledger import LEASE, TIME_LIMIT, JobState, LedgerEntry, require_kind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -87,6 +87,11 @@ class RunJob:
     time_limit: timedelta = TIME_LIMIT
     lease: timedelta = LEASE
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a kind is none."""
+        for kind in self.handlers:
+            require_kind(kind)
+
     async def __call__(self, hint: UUID | None = None) -> Ran | None:
         """Return how it ended; None where nothing is due.
 
@@ -103,6 +108,9 @@ class RunJob:
             async with limit:
                 await self._do(job)
         except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                return await self._failed(job, "What it waited for was cancelled.", final=False)
             await self._end(job, lambda held, now: held.give_back(now))
             raise
         except LeaseLost:

@@ -70,6 +70,18 @@ class TestCreation:
         assert job.state is JobState.PENDING
         assert job.is_due(NOW)
 
+    @pytest.mark.parametrize(
+        "kind", ["", " a", "a b", 'a"', "a\\b", "a.", ".a", "a..b", "x" * (KIND_MAX + 1), "ü"]
+    )
+    def test_its_kind_has_a_name_that_workers_can_ask_for(self, kind: str) -> None:
+        with pytest.raises(ValueError, match="not the name of a kind"):
+            LedgerEntry.create(id=new_id(), kind=kind, now=NOW)
+
+    @pytest.mark.parametrize("tries", [0, -1, 101])
+    def test_it_has_tries_and_not_too_many(self, tries: int) -> None:
+        with pytest.raises(ValueError, match="between 1 and 100"):
+            LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW, max_tries=tries)
+
     def test_every_field_is_taken(self) -> None:
         payload, subject = {"a": "b"}, new_id()
         job = LedgerEntry.create(

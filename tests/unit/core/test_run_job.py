@@ -93,7 +93,7 @@ class TestDone:
 
     async def test_where_nothing_is_due_nothing_is_done(self, world: World, doing: Doing) -> None:
         world.add_job(run_at=NOW + timedelta(seconds=1))
-        world.add_job("of another worker")
+        world.add_job("of-another-worker")
         assert await runner(world, doing)(new_id()) is None
         assert doing.seen == []
 
@@ -158,6 +158,26 @@ class TestFailed:
         assert ran is not None
         assert (ran.outcome, ran.error) == (Outcome.DIED, "No such mailbox.")
         assert (world.store.ledger[job.id].state, world.store.ledger[job.id].tries) == (JobState.DEAD, 1)
+
+    def test_a_kind_that_nobody_could_claim_is_refused(self, world: World, doing: Doing) -> None:
+        with pytest.raises(ValueError, match="not the name of a kind"):
+            RunJob(MemoryClaims(world.store), world.transactions, {'"': doing}, lambda: 0.5)
+
+    async def test_what_is_cancelled_inside_a_handler_is_a_try_that_failed(
+        self, world: World, doing: Doing
+    ) -> None:
+        job = world.add_job(max_tries=9)
+
+        async def wait_for_the_lost(_: LedgerEntry) -> None:
+            lost = asyncio.get_running_loop().create_future()
+            lost.cancel()
+            await lost
+
+        doing.does = wait_for_the_lost
+        ran = await runner(world, doing)()
+        assert ran is not None
+        assert (ran.outcome, ran.error) == (Outcome.FAILED, "What it waited for was cancelled.")
+        assert world.store.ledger[job.id].tries == 1
 
     async def test_a_handlers_own_time_out_is_told_as_its_own(self, world: World, doing: Doing) -> None:
         world.add_job()

@@ -223,3 +223,38 @@ def test_each_end_of_a_try_is_told_with_the_request_that_caused_the_job() -> Non
     assert lines[0]["duration_ms"] == 12.3
     assert (lines[1]["error"], lines[1]["retry_at"]) == ("no answer", "2026-03-04T05:07:07+00:00")
     assert lines[2]["error"] == "refused"
+
+
+async def test_a_try_that_somebody_else_cut_off_ends_no_slot() -> None:
+    jobs, cut = DueJobs(), asyncio.CancelledError()
+
+    async def run_job(hint: UUID | None = None) -> Ran | None:
+        if jobs.due and jobs.due[0] == lost:
+            jobs.due.pop(0)
+            raise cut
+        return await jobs(hint)
+
+    lost, others = uuid4(), [uuid4() for _ in range(3)]
+    slots = Slots(run_job, 1, 0.05)
+    jobs.due = [lost, *others]
+    with structlog.testing.capture_logs() as lines:
+        slots.start()
+        await until(lambda: len(jobs.done) == 3)
+        await slots.stop(1.0)
+    assert "a try was cut off by somebody else" in [line["event"] for line in lines]
+
+
+async def test_it_is_told_where_a_slot_ended_by_itself() -> None:
+    class Fault(BaseException):
+        pass
+
+    async def run_job(hint: UUID | None = None) -> Ran | None:
+        raise Fault(hint)
+
+    slots = Slots(run_job, 1, NEVER)
+    with structlog.testing.capture_logs() as lines:
+        slots.start()
+        async with asyncio.timeout(5):
+            await slots.ended()
+        await slots.stop(0.1)
+    assert [line["event"] for line in lines] == ["a slot ended by itself"]

@@ -1,12 +1,14 @@
 """The ledger of background work, scans, idempotency keys; which overdue tasks were told of; opting out.
 
+All of it is one transaction; what takes long on busy tables is the next migration's.
+
 Revision: 0003, after 0002
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import context, op
+from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0003"
@@ -15,7 +17,6 @@ branch_labels = None
 depends_on = None
 
 _time = sa.DateTime(timezone=True)
-_STEP = 5_000
 
 
 def upgrade() -> None:
@@ -27,9 +28,6 @@ def upgrade() -> None:
     _ledger()
     _scans()
     _keys()
-    with op.get_context().autocommit_block():
-        _mark_overdue()
-        _index_busy_tables()
 
 
 def _ledger() -> None:
@@ -51,7 +49,7 @@ def _ledger() -> None:
         sa.Column("request_id", sa.Text),
         sa.PrimaryKeyConstraint("id", name="ledger_pkey"),
         sa.CheckConstraint("state IN ('pending', 'running', 'done', 'dead')", name="ledger_state_check"),
-        sa.CheckConstraint("tries BETWEEN 0 AND max_tries", name="ledger_tries_check"),
+        sa.CheckConstraint("max_tries >= 1 AND tries BETWEEN 0 AND max_tries", name="ledger_tries_check"),
         sa.CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="ledger_lease_check"),
         sa.CheckConstraint(
             "(state IN ('done', 'dead')) = (finished_at IS NOT NULL)", name="ledger_finished_check"
@@ -59,7 +57,7 @@ def _ledger() -> None:
         postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.05"},
     )
     for name, columns, state in (
-        ("ledger_due_idx", ["run_at", "id"], "pending"),
+        ("ledger_due_idx", ["kind", "run_at", "id"], "pending"),
         ("ledger_lease_idx", ["lease_until"], "running"),
         ("ledger_dead_idx", ["kind", "id"], "dead"),
         ("ledger_done_idx", ["finished_at"], "done"),
@@ -102,51 +100,3 @@ def _keys() -> None:
         sa.CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="idempotency_keys_key_check"),
     )
     op.create_index("idempotency_keys_kept_idx", "idempotency_keys", ["kept_at"])
-
-
-def _mark_overdue() -> None:
-    """Count what is overdue already as told of: nobody wants a mail for each task of the last years."""
-    overdue = (
-        "deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS') AND due_date < now() "
-        "AND notified_due_date IS NULL"
-    )
-    if context.is_offline_mode():
-        op.execute(f"UPDATE tasks SET notified_due_date = due_date WHERE {overdue}")  # noqa: S608 a constant
-        return
-    step = sa.text(
-        "WITH step AS (SELECT id, due_date FROM tasks "  # noqa: S608 constants
-        f"WHERE {overdue} ORDER BY due_date, id LIMIT {_STEP} FOR NO KEY UPDATE) "
-        "UPDATE tasks SET notified_due_date = step.due_date FROM step WHERE tasks.id = step.id"
-    )
-    while op.get_bind().execute(step).rowcount:
-        pass
-
-
-def _index_busy_tables() -> None:
-    """Build the indexes of tables that are in use while these are built."""
-    op.create_index(
-        "tasks_overdue_idx",
-        "tasks",
-        ["due_date", "id"],
-        postgresql_where=sa.text(
-            "deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS') "
-            "AND notified_due_date IS DISTINCT FROM due_date"
-        ),
-        postgresql_concurrently=True,
-        if_not_exists=True,
-    )
-    op.create_index(
-        "tasks_removal_idx",
-        "tasks",
-        ["deleted_at"],
-        postgresql_where=sa.text("deleted_at IS NOT NULL"),
-        postgresql_concurrently=True,
-        if_not_exists=True,
-    )
-    op.create_index(
-        "login_attempts_tried_idx",
-        "login_attempts",
-        ["tried_at"],
-        postgresql_concurrently=True,
-        if_not_exists=True,
-    )
