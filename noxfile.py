@@ -28,6 +28,10 @@ CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
 TEST = nox.project.dependency_groups(PYPROJECT, "test")
 CHECK = nox.project.dependency_groups(PYPROJECT, "check")
 
+# Tests wait more than they work: for servers, for time-outs, for processes to end. Each process has servers
+# of its own, and a file's tests stay together.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+
 SCRATCH = Path(tempfile.mkdtemp(prefix="taskflow-nox-"))
 REPORTS = SCRATCH / "reports"
 
@@ -71,7 +75,7 @@ def core_only(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit, contract and integration tests against the installed wheel and real servers."""
     _install_all(session)
-    _pytest(session, *(session.posargs or ["tests"]))
+    _pytest(session, *(session.posargs or ["tests", *SIDE_BY_SIDE]))
 
 
 @nox.session
@@ -79,7 +83,7 @@ def lowest(session: nox.Session) -> None:
     """The tests with the lowest versions that pyproject.toml allows for what it names. Needs uv."""
     requirement = f"taskflow-core[server,embedded] @ {_wheel(session).as_uri()}"
     session.install("--resolution", "lowest-direct", requirement, *TEST)
-    _pytest(session, *(session.posargs or ["tests"]))
+    _pytest(session, *(session.posargs or ["tests", *SIDE_BY_SIDE]))
 
 
 @nox.session

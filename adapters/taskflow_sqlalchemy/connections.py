@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import greenlet_spawn
 
 from taskflow_core.errors import Unavailable
 from taskflow_sqlalchemy.errors import raise_translated
@@ -192,7 +193,7 @@ class _PooledLease:
             driver = cast("Driver", self._pooled.driver_connection)
             if _alive(driver):
                 return self._exchange(driver)
-            _discard(self._pooled)
+            await _discard(self._pooled)
 
     def _exchange(self, driver: Driver) -> Exchange:
         """Return the connection's own, which lives as long as it does."""
@@ -205,11 +206,13 @@ class _PooledLease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         driver = cast("Driver", self._pooled.driver_connection)
-        if driver.closed or driver.info.transaction_status is not TransactionStatus.IDLE:
-            _discard(self._pooled)
-        else:
-            self._pooled.close()
-        self._gate.leave()
+        try:
+            if driver.closed or driver.info.transaction_status is not TransactionStatus.IDLE:
+                await _discard(self._pooled)
+            else:
+                self._pooled.close()
+        finally:
+            self._gate.leave()
         if error is not None:
             raise_translated(error)
 
@@ -248,11 +251,12 @@ class _JoinedLease:
             raise_translated(error)
 
 
-def _discard(pooled: PoolProxiedConnection) -> None:
+async def _discard(pooled: PoolProxiedConnection) -> None:
     """Keep a connection out of the pool; closing the socket is all the goodbye that it gets."""
     driver = cast("Driver", pooled.driver_connection)
     driver.pgconn.finish()
-    pooled.invalidate()
+    # In a greenlet, since SQLAlchemy closes the driver's connection too, and would log that it cannot.
+    await greenlet_spawn(pooled.invalidate)
     pooled.close()
 
 

@@ -148,16 +148,16 @@ def test_programs_watch_lines_until_ctrl_c(tmp_path: Path, env: dict[str, str]) 
 
 def test_people_watch_a_table_that_is_painted_anew(tmp_path: Path, env: dict[str, str]) -> None:
     ours, theirs = pty.openpty()
+    watching = subprocess.Popen(
+        [str(TASKFLOW), "jobs", "stats", "--watch"],
+        cwd=tmp_path,
+        env=environment({**env, "TERM": "xterm", "COLUMNS": "120"}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
     try:
-        watching = subprocess.Popen(
-            [str(TASKFLOW), "jobs", "stats", "--watch"],
-            cwd=tmp_path,
-            env=environment({**env, "TERM": "xterm", "COLUMNS": "120"}),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
         seen = read_until(ours, "Nothing is to be done.")
         told("jobs", "sample", cwd=tmp_path, env=env)
         seen += read_until(ours, "sample.refund")
@@ -166,6 +166,8 @@ def test_people_watch_a_table_that_is_painted_anew(tmp_path: Path, env: dict[str
         watching.send_signal(signal.SIGINT)
         assert watching.wait(10) == 130
     finally:
+        watching.kill()
+        watching.wait()
         os.close(theirs)
         os.close(ours)
 

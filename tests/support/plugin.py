@@ -10,6 +10,7 @@
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,13 +21,19 @@ import pytest
 from support.databases import Databases
 from support.servers import Servers, choose
 
-_servers = pytest.StashKey[Servers]()
+_servers = pytest.StashKey[str]()
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as it is meant: a shell ignores it in its background, and all that is started inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def _test_servers(pytestconfig: pytest.Config) -> Servers:
     servers = choose()
-    pytestconfig.stash[_servers] = servers
+    pytestconfig.stash[_servers] = servers.describe()
     return servers
 
 
@@ -80,9 +87,22 @@ def redis_url(_redis_server: tuple[str, Any]) -> str:
     return url
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand on which servers were used, where this is one of several processes (pytest-xdist)."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["servers"] = session.config.stash.get(_servers, None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process hands on."""
+    if used := getattr(node, "workeroutput", {}).get("servers"):
+        node.config.stash[_servers] = used
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    servers = config.stash.get(_servers, None)
-    line = f"servers: {servers.describe() if servers else 'none, no test asked for one'}"
+    line = f"servers: {config.stash.get(_servers, None) or 'none, no test asked for one'}"
     terminalreporter.write_line(line)
     if report := os.environ.get("TASKFLOW_TEST_REPORT"):
         outcomes = ("passed", "failed", "error", "skipped", "xfailed")
