@@ -25,7 +25,7 @@ _servers = pytest.StashKey[str]()
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C as it is meant: a shell ignores it in its background, and all that is started inherits that."""
+    """Take Ctrl-C as it is meant: a shell ignores it in its background, and what it starts inherits that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,4 +1,4 @@
-"""docs/security.md names tests; they exist."""
+"""docs/security.md and docs/jobs.md name tests; they exist."""
 
 import ast
 import re
@@ -11,7 +11,8 @@ from taskflow_core import EventType
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/security.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`(tests/[\w/.]+?\.py)(?:::(\w+))?`", TEXT)))
+JOBS = (ROOT / "docs/jobs.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`(tests/[\w/.]+?\.py)(?:::(\w+))?`", TEXT + JOBS)))
 
 
 def test_it_names_some() -> None:
@@ -30,6 +31,12 @@ def test_every_requirement_has_a_test() -> None:
     rows = re.findall(r"^\| (\d+\.\d+\.\d+.*)$", TEXT, re.MULTILINE)
     assert len(rows) > 45
     assert [row for row in rows if "`tests/" not in row] == []
+
+
+def test_every_guarantee_of_jobs_has_a_test() -> None:
+    table = JOBS[JOBS.index("| guarantee |") :].partition("\n\n")[0].splitlines()[2:]
+    assert len(table) > 10
+    assert [row for row in table if "`tests/" not in row] == []
 
 
 def test_the_events_and_settings_that_it_names_are_all_there_are() -> None:
