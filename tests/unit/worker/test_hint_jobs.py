@@ -16,6 +16,7 @@ from taskflow_worker.handlers import handing_to, run
 from taskflow_worker.hints import CALL_BYTES, HintJob, RefusedError
 
 RUN = "taskflow_worker.handlers.run"
+ID = "01a1f86b-9ecd-720b-b035-c0fcb5093aa2"
 
 
 @pytest.fixture
@@ -54,14 +55,14 @@ class Exploding:
         call("os.system", args=["exit"]),
         call("builtins.exec", args=["raise SystemExit"]),
         call("taskflow_worker.handlers.handing_to", args=["x"]),
-        call("run", instance="taskflow_worker.handlers", args=[str(uuid4())]),
-        call(RUN, instance={"an": "object"}, args=[str(uuid4())]),
+        call("run", instance="taskflow_worker.handlers", args=[ID]),
+        call(RUN, instance={"an": "object"}, args=[ID]),
         call(RUN, args=[]),
-        call(RUN, args=[str(uuid4()), "more"]),
+        call(RUN, args=[ID, "more"]),
         call(RUN, args=[5]),
         call(RUN, args=["no id"]),
-        call(RUN, args=[str(uuid4())], kwargs={"job_id": "x"}),
-        call(RUN, args={"job_id": str(uuid4())}),
+        call(RUN, args=[ID], kwargs={"job_id": "x"}),
+        call(RUN, args={"job_id": ID}),
         call([RUN]),
         call(None),
         b"",
@@ -71,8 +72,8 @@ class Exploding:
         b"[" * 4000,
         b"[" * 10**6,
         zlib.compress(call(RUN, args=["x" * 10**7])),
-        zlib.compress(call(RUN, args=[str(uuid4())]))[:-9],
-        pickle.dumps((RUN, None, (str(uuid4()),), {})),
+        zlib.compress(call(RUN, args=[ID]))[:-9],
+        pickle.dumps((RUN, None, (ID,), {})),
         pickle.dumps(Exploding()),
     ],
 )
@@ -90,7 +91,7 @@ def test_what_is_packed_does_not_fill_the_memory() -> None:
 
 def test_nothing_but_the_call_is_taken_over() -> None:
     job = job_of(
-        call(RUN, args=[str(uuid4())]),
+        call(RUN, args=[ID]),
         success_callback_name=b"os.abort",
         failure_callback_name=b"os.abort",
         stopped_callback_name=b"os.abort",
