@@ -142,9 +142,9 @@ async def test_it_hashes_the_base64_of_a_sha256(hasher: BcryptPasswords) -> None
 @pytest.mark.parametrize(
     ("hashed", "outdated"),
     [
-        (bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode(), False),
-        (bcrypt.hashpw(b"x", bcrypt.gensalt(5)).decode(), True),
-        (bcrypt.hashpw(b"x", bcrypt.gensalt(4, b"2a")).decode(), True),
+        pytest.param(bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode(), False, id="as it is"),
+        pytest.param(bcrypt.hashpw(b"x", bcrypt.gensalt(5)).decode(), True, id="another cost"),
+        pytest.param(bcrypt.hashpw(b"x", bcrypt.gensalt(4, b"2a")).decode(), True, id="another version"),
         ("$2b$04$" + "x" * 52, True),
         ("$2b$04$" + "x" * 54, True),
         ("$2b$04$" + "x" * 53 + "\n", True),

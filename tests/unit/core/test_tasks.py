@@ -148,7 +148,7 @@ class TestRules:
             (None, None),
             ("", ""),
             (Status.PENDING, "PENDING"),
-            (OWNER, str(OWNER)),
+            pytest.param(OWNER, str(OWNER), id="an id"),
             (NOW, "2026-11-03T09:30:15.123000Z"),
             (datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2))), "2026-01-01T10:00:00Z"),
         ],
