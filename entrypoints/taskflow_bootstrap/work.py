@@ -7,9 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from taskflow_worker.scheduler import run_scheduler
-from taskflow_worker.worker import run_worker
-
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.logs import configure_logs
 from taskflow_bootstrap.processes import Child, Processes
@@ -17,6 +14,8 @@ from taskflow_bootstrap.running import run, stop_asked
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import Handler
 from taskflow_core.use_cases.bundle import Scan
+from taskflow_worker.scheduler import run_scheduler
+from taskflow_worker.worker import run_worker
 
 CONCURRENCY: Final = 4
 DRAIN_SECONDS: Final = 10.0

@@ -11,7 +11,7 @@ import pytest
 from support.real_api import Instance, Person, open_instances
 from taskflow_core import Role
 
-KEY = 6
+KEY = 4
 """How long to wait for the key, the key itself, how long to wait for all else, and what it has."""
 WHO = 1
 """Who asks, with which role now: one statement for all the requests of a moment."""

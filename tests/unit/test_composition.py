@@ -111,13 +111,15 @@ async def test_without_redis_there_is_no_queue_and_nobody_is_harmed() -> None:
 async def test_a_queue_is_opened_by_the_first_hint_and_closed_once() -> None:
     queue = LateQueue("redis://127.0.0.1:1/0")
     queue.hint([])
-    await queue.aclose()
     queue.hint([new_id()])
     opened = queue.open()
     assert opened is not None
     assert queue.open() is opened
     await queue.aclose()
     await queue.aclose()
+    # Nobody would close another.
+    queue.hint([new_id()])
+    assert queue.open() is None
 
 
 async def test_a_queue_that_will_not_close_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
