@@ -140,7 +140,7 @@ async def test_what_else_stands_in_the_queue_is_refused_and_stops_nothing(
     with structlog.testing.capture_logs() as lines:
         async with working(jobs, redis_url):
             await listens(redis)
-            assert redis.llen(LIST) == 0
+            await until(lambda: redis.llen(LIST) == 0)
             assert [hint for hint in jobs.asked if hint] == []
             jobs.due = [uuid4()]
             queue.hint(jobs.due)
