@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SCAN: Final = "overdue"
 EVERY: Final = timedelta(seconds=1)
-STEP: Final = 250
+STEP: Final = 100
 """Tasks of one statement: short enough that who changes one of them meanwhile notices no wait."""
 _HINTS: Final = 16
 """So many workers are woken at most; each goes on until nothing is due."""

@@ -54,7 +54,7 @@ def _ledger() -> None:
         sa.CheckConstraint(
             "(state IN ('done', 'dead')) = (finished_at IS NOT NULL)", name="ledger_finished_check"
         ),
-        postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.05"},
+        postgresql_with={"autovacuum_vacuum_scale_factor": "0.05"},
     )
     for name, columns, state in (
         ("ledger_due_idx", ["kind", "run_at", "id"], "pending"),
