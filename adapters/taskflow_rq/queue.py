@@ -31,7 +31,7 @@ R = TypeVar("R")
 log: Final = structlog.get_logger("taskflow_rq")
 
 GAP_SECONDS: Final = 0.05
-"""At least so long between two pushes: each takes a millisecond of CPU, which requests would have to wait for."""
+"""At least so long between two pushes: each takes a millisecond of CPU that requests would wait for."""
 PUSH: Final = 4
 """Hints of one push; workers that are woken go on until nothing is due, so that a few are enough."""
 FULL: Final = 1000
