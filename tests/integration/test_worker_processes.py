@@ -87,9 +87,9 @@ def test_one_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
 
 
 def test_one_that_beats_is_left_alone(tmp_path: Path) -> None:
-    with watched(tmp_path, BEATING, count=2, hang=0.5) as those:
+    with watched(tmp_path, BEATING, count=2, hang=1.5) as those:
         those.wait_for("all ready")
-        time.sleep(1.5)
+        time.sleep(2.5)
         assert those.stop() == 0
         assert "Process" not in those.log.read_text()
 
@@ -97,14 +97,14 @@ def test_one_that_beats_is_left_alone(tmp_path: Path) -> None:
 SLOW_TO_START = """
 def work(child):
     say("working", os.getpid())
-    time.sleep(1.5)
+    time.sleep(2.0)
     child.ready()
     return beat_until_told(child)
 """
 
 
 def test_one_that_has_not_begun_to_beat_may_take_its_time(tmp_path: Path) -> None:
-    with watched(tmp_path, SLOW_TO_START, hang=0.4) as those:
+    with watched(tmp_path, SLOW_TO_START, hang=1.2) as those:
         those.wait_for("all ready")
         assert those.stop() == 0
         assert "Process" not in those.log.read_text()
@@ -125,18 +125,20 @@ def test_a_watcher_that_was_paused_with_all_its_processes_judges_nobody(tmp_path
 
 
 READY_THEN_DEAD = """
-began = time.monotonic()
+def is_first(name):
+    try:
+        os.close(os.open(os.path.join("here", name), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
 
 def work(child):
     say("working", os.getpid())
-    if time.monotonic() - began > 0.8:  # the one that was started again
-        child.ready()
-        return beat_until_told(child)
-    if os.path.exists("slow"):
+    if is_first("slow"):
+        time.sleep(3)
+    elif is_first("dead"):
         child.ready()
         os._exit(3)
-    open("slow", "w").close()
-    time.sleep(2)
     child.ready()
     return beat_until_told(child)
 """
@@ -145,7 +147,7 @@ def work(child):
 def test_one_that_dies_once_ready_is_started_again_even_before_the_others_are(
     tmp_path: Path,
 ) -> None:
-    work = READY_THEN_DEAD.replace('"slow"', repr(str(tmp_path / "slow")))
+    work = READY_THEN_DEAD.replace('"here"', repr(str(tmp_path)))
     with watched(tmp_path, work, count=2) as those:
         those.wait_for("(exit code 3) and is started again")
         assert "all ready" not in those.log.read_text()
