@@ -25,12 +25,20 @@ async def silent() -> AsyncIterator[str]:
     server.close()
 
 
+@pytest.fixture
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes longer to serve a crowd than one waits in production."""
+    monkeypatch.setattr("taskflow_redis.client.POOL_WAIT_SECONDS", 5.0)
+
+
+@pytest.mark.usefixtures("_patience")
 async def test_ping(redis_url: str) -> None:
     client = open_client(redis_url)
-    await asyncio.gather(*(ping(client) for _ in range(200)))
+    await asyncio.gather(*(ping(client, deadline=5) for _ in range(200)))
     await close_client(client)
 
 
+@pytest.mark.usefixtures("_patience")
 async def test_more_callers_than_connections_wait_instead_of_failing(redis_url: str) -> None:
     client = open_client(redis_url, connections=2)
     await asyncio.gather(*(ping(client, deadline=5) for _ in range(50)))
