@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sqlalchemy.engine import URL
-    from sqlalchemy.pool import PoolProxiedConnection
+    from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 _EXCHANGE: Final = "taskflow exchange"
 
@@ -166,13 +166,17 @@ class PooledConnections:
 
 
 class _PooledLease:
-    """One that broke, or was left in the midst of something, does not go back to the pool."""
+    """One that broke, or was left in the midst of something, does not go back to the pool.
 
-    __slots__ = ("_engine", "_gate", "_pooled")
+    Nor does one whose engine was disposed meanwhile: its pool is nobody's any more, and would keep it open.
+    """
+
+    __slots__ = ("_engine", "_gate", "_pool", "_pooled")
 
     def __init__(self, engine: AsyncEngine, gate: _Gate) -> None:
         self._engine = engine
         self._gate = gate
+        self._pool: Pool
         self._pooled: PoolProxiedConnection
 
     async def __aenter__(self) -> Exchange:
@@ -189,6 +193,7 @@ class _PooledLease:
 
     async def _checkout(self) -> Exchange:
         while True:
+            self._pool = self._engine.pool
             self._pooled = await self._engine.raw_connection()
             driver = cast("Driver", self._pooled.driver_connection)
             if _alive(driver):
@@ -207,7 +212,8 @@ class _PooledLease:
     ) -> None:
         driver = cast("Driver", self._pooled.driver_connection)
         try:
-            if driver.closed or driver.info.transaction_status is not TransactionStatus.IDLE:
+            idle = not driver.closed and driver.info.transaction_status is TransactionStatus.IDLE
+            if not idle or self._engine.pool is not self._pool:
                 await _discard(self._pooled)
             else:
                 self._pooled.close()

@@ -58,7 +58,14 @@ class SqlAlchemyIdentities:
 
     def _send(self) -> None:
         self._scheduled = False
-        gathered, self._gathered = self._gathered, {}
+        gathered = {
+            session_id: waiting
+            for session_id, futures in self._gathered.items()
+            if (waiting := [future for future in futures if not future.done()])
+        }
+        self._gathered = {}
+        if not gathered:
+            return  # they have all given up
         task = asyncio.get_running_loop().create_task(self._ask(gathered))
         self._under_way.add(task)
         task.add_done_callback(self._done)

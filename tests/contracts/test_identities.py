@@ -225,6 +225,20 @@ class TestOverPostgres:
         assert all(await asyncio.gather(*asked))
         assert await self.asked(counted) == before + 3
 
+    async def test_nothing_is_asked_for_those_who_have_all_given_up(
+        self, concurrent_persistence: Persistence, counted: Any
+    ) -> None:
+        user = await concurrent_persistence.new_user()
+        session = await concurrent_persistence.open_session(user.id)
+        assert await concurrent_persistence.identity(session)
+        before = await self.asked(counted)
+        asker = asyncio.create_task(concurrent_persistence.identity(session))
+        asyncio.get_running_loop().call_soon(asker.cancel)
+        await asyncio.wait([asker])
+        assert asker.cancelled()
+        assert await concurrent_persistence.identity(session)
+        assert await self.asked(counted) == before + 1
+
     async def test_the_busier_the_fewer(self, concurrent_persistence: Persistence, counted: Any) -> None:
         user = await concurrent_persistence.new_user()
         session = await concurrent_persistence.open_session(user.id)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from support.samples import NOW, OPERATOR, new_id
 from taskflow_core import (
@@ -32,6 +33,7 @@ from taskflow_sqlalchemy import (
     open_engine,
     ping,
 )
+from taskflow_sqlalchemy.connections import PooledConnections
 from taskflow_sqlalchemy.exchanges import Answer, NativeExchange
 from taskflow_sqlalchemy.statements import Statement
 
@@ -114,6 +116,17 @@ async def test_a_request_that_is_cancelled_leaves_no_connection_behind(
             assert (await reads.tasks(TaskQuery(owner=None), now)).items == ()
     finally:
         await engine.dispose()
+
+
+async def test_a_connection_in_use_while_its_engine_is_disposed_is_closed_afterwards(
+    engine: AsyncEngine,
+) -> None:
+    async with PooledConnections(engine)() as exchange:
+        await engine.dispose()
+        (answer,) = await exchange(("SELECT 1", {}))
+        assert answer.rows == [(1,)]
+    assert exchange.closed
+    await ping(engine)
 
 
 async def test_a_unit_that_is_cancelled_changes_nothing(
