@@ -42,6 +42,7 @@ from taskflow_core.ledger import (
     JobView,
     KindStats,
     LedgerEntry,
+    ScanStats,
     back_off,
 )
 from taskflow_core.notices import Notice, NoticeKind
@@ -222,6 +223,7 @@ __all__ = [
     "Role",
     "RunJob",
     "Sample",
+    "ScanStats",
     "ScheduleCleanUp",
     "SecurityEvent",
     "Session",

@@ -306,7 +306,25 @@ class KindStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanStats:
+    """How one of the things stands that schedulers do again and again.
+
+    Attributes:
+        due_at: When it is due; long ago where no scheduler runs.
+    """
+
+    name: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class JobStats:
-    """How all background work stands, by kind."""
+    """How all background work stands.
+
+    Attributes:
+        kinds: By kind, in the order of their names.
+        scans: By scan, in the order of their names.
+    """
 
     kinds: tuple[KindStats, ...] = field(default_factory=tuple)
+    scans: tuple[ScanStats, ...] = field(default_factory=tuple)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskflow_core import JobState, JobStats, JobView, KindStats, LeaseLost, Page, Position
+from taskflow_core import JobState, JobStats, JobView, KindStats, LeaseLost, Page, Position, ScanStats
 from taskflow_memory.store import copied_job
 
 if TYPE_CHECKING:
@@ -178,13 +178,16 @@ class MemoryLedgerReads:
         return Page(items, Position(None, items[-1].id, as_of) if len(matching) > query.limit else None)
 
     async def stats(self) -> JobStats:
-        """Count what is not done, by kind."""
+        """Count what is not done, and tell when each scan is due."""
         now = self.store.clock()
         by_kind: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in self.store.ledger.values():
             if entry.state is not JobState.DONE:
                 by_kind[entry.kind].append(entry)
-        return JobStats(tuple(_stats(kind, by_kind[kind], now) for kind in sorted(by_kind)))
+        return JobStats(
+            tuple(_stats(kind, by_kind[kind], now) for kind in sorted(by_kind)),
+            tuple(ScanStats(*scan) for scan in sorted(self.store.scans.items())),
+        )
 
     async def refunds(self, job_id: UUID) -> int:
         """Return how many refunds there are of a job."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, bindparam, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from taskflow_core.ledger import JobQuery, JobState, JobStats, JobView, KindStats
+from taskflow_core.ledger import JobQuery, JobState, JobStats, JobView, KindStats, ScanStats
 from taskflow_core.queries import Page, Position
 from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections, fetch_all
-from taskflow_sqlalchemy.ledger_statements import COUNT_JOBS, COUNT_REFUNDS
+from taskflow_sqlalchemy.ledger_statements import COUNT_JOBS, COUNT_REFUNDS, DUE_SCANS
 from taskflow_sqlalchemy.statements import compiled
 from taskflow_sqlalchemy.tables import ledger
 
@@ -58,9 +58,10 @@ class SqlAlchemyLedgerReads:
         return Page(items, Position(None, items[-1].id, as_of) if len(rows) > query.limit else None)
 
     async def stats(self) -> JobStats:
-        """Count what is not done."""
-        rows = await fetch_all(self._connections, COUNT_JOBS, {})
-        return JobStats(tuple(KindStats(*row) for row in rows))
+        """Count what is not done, and tell when each scan is due."""
+        kinds = await fetch_all(self._connections, COUNT_JOBS, {})
+        scans = await fetch_all(self._connections, DUE_SCANS, {})
+        return JobStats(tuple(KindStats(*row) for row in kinds), tuple(ScanStats(*row) for row in scans))
 
     async def refunds(self, job_id: UUID) -> int:
         """Return how many refunds there are of a job."""

@@ -125,6 +125,8 @@ PUT_OFF_SCAN: Final = (
     "UPDATE scans SET due_at = clock_timestamp() + %(delay)s::interval WHERE name = %(name)s"
 )
 
+DUE_SCANS: Final = "SELECT name, due_at FROM scans ORDER BY name"
+
 TELL_OVERDUE: Final = """
 WITH due AS MATERIALIZED (
   SELECT id, due_date FROM tasks

@@ -13,12 +13,15 @@ from typing import Final
 from taskflow_bootstrap.environment import FILE_SUFFIX
 from taskflow_bootstrap.settings import SECRETS, Settings, variable, without_password
 from taskflow_core import JobStats, Unavailable
+from taskflow_core.use_cases.ledger import clean_up, reconcile
+from taskflow_core.use_cases.tasks import notify_overdue
 
 SKEW_WARN_SECONDS: Final = 1.0
 SKEW_FAIL_SECONDS: Final = 30.0
 """Past it, tokens of one instance are not yet valid on another."""
 LATE_SECONDS: Final = 60.0
-"""A job that has been due for longer waits for a worker, not for its turn."""
+"""A job that has been due for longer waits for a worker, not for its turn; a scan, for a scheduler."""
+SCANS: Final = (clean_up.SCAN, notify_overdue.SCAN, reconcile.SCAN)
 _VARIETY_MIN: Final = 10
 """Different characters that a secret made at random has at the very least."""
 _REDIS_MIN: Final = {"Redis": (7, 2), "Valkey": (7, 2)}
@@ -141,7 +144,8 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     yield _migrations(report.current, report.head)
     yield _skew(report.clock_skew_seconds)
     if report.current == report.head:
-        yield await _jobs(settings)
+        for finding in await _jobs(settings):
+            yield finding
 
 
 def _migrations(current: str | None, head: str) -> Finding:
@@ -165,14 +169,15 @@ def _skew(seconds: float) -> Finding:
     return Finding("clock", level, detail, advice)
 
 
-async def _jobs(settings: Settings) -> Finding:
+async def _jobs(settings: Settings) -> Sequence[Finding]:
     from taskflow_sqlalchemy import SqlAlchemyLedgerReads, open_engine  # noqa: PLC0415 - as above
 
     engine = open_engine(settings.database_url, pool_size=1, statement_timeout=settings.statement_timeout)
     try:
-        return jobs_finding(await SqlAlchemyLedgerReads(engine).stats(), datetime.now(UTC))
+        stats, now = await SqlAlchemyLedgerReads(engine).stats(), datetime.now(UTC)
+        return jobs_finding(stats, now), scans_finding(stats, now)
     except Unavailable as error:
-        return Finding("jobs", Level.WARN, f"they could not be counted: {error}", "Try again.")
+        return [Finding("jobs", Level.WARN, f"they could not be counted: {error}", "Try again.")]
     finally:
         await engine.dispose()
 
@@ -189,6 +194,23 @@ def jobs_finding(stats: JobStats, now: datetime) -> Finding:
     if dead:
         return Finding("jobs", Level.WARN, detail, "See why: taskflow jobs list --dead")
     return Finding("jobs", Level.OK, detail)
+
+
+def scans_finding(stats: JobStats, now: datetime) -> Finding:
+    """Return what is to be said of the schedulers."""
+    late = {scan.name: (now - scan.due_at).total_seconds() for scan in stats.scans}
+    missing = [name for name in SCANS if name not in late]
+    if missing:
+        rows = ", ".join(f"('{name}', now())" for name in missing)
+        advice = f"Put them back, in psql: INSERT INTO scans VALUES {rows};"  # noqa: S608 told, not run
+        return Finding("schedulers", Level.FAIL, f"no row in scans for {', '.join(missing)}", advice)
+    name = max(SCANS, key=lambda name: late[name])
+    if late[name] > LATE_SECONDS:
+        detail = f"{name} has been due for {late[name]:.0f} s"
+        return Finding(
+            "schedulers", Level.WARN, detail, "Does `taskflow scheduler` run? Its log tells what fails."
+        )
+    return Finding("schedulers", Level.OK, "every scan is on time")
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:

@@ -14,7 +14,7 @@ from taskflow_http.schemas import In, NextCursor, Out
 
 if TYPE_CHECKING:
     from taskflow_core import JobStats as JobStatsView
-    from taskflow_core import JobView, KindStats
+    from taskflow_core import JobView, KindStats, ScanStats
 
 Kind = Annotated[str, Meta(extra_json_schema=patterns.JOB_KIND)]
 
@@ -76,15 +76,28 @@ class KindCounts(Out):
         )  # fmt: skip
 
 
+class ScanDue(Out):
+    """When schedulers are to look for work again."""
+
+    name: str
+    due_at: Annotated[datetime, Meta(description="Long ago where no scheduler runs.")]
+
+    @classmethod
+    def of(cls, scan: ScanStats) -> ScanDue:
+        """Return what goes out of a scan."""
+        return cls(scan.name, scan.due_at)
+
+
 class JobStats(Out):
-    """How many jobs there are that are not done, by kind."""
+    """How many jobs there are that are not done, by kind, and when each scan is due."""
 
     kinds: list[KindCounts]
+    scans: list[ScanDue]
 
     @classmethod
     def of(cls, stats: JobStatsView) -> JobStats:
         """Return what goes out of the counts."""
-        return cls([KindCounts.of(kind) for kind in stats.kinds])
+        return cls([KindCounts.of(kind) for kind in stats.kinds], [ScanDue.of(scan) for scan in stats.scans])
 
 
 class RetriedJobs(Out):

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.persistence import Persistence
 from support.samples import NOW, new_id, new_job
-from taskflow_core import JobQuery, JobState, JobStats, JobView, LedgerEntry
+from taskflow_core import JobQuery, JobState, JobView, LedgerEntry
 from taskflow_core.ledger import KindStats
 
 HOUR = timedelta(hours=1)
@@ -63,7 +63,7 @@ async def test_pages_come_newest_first_each_once(persistence: Persistence, limit
 
 async def test_there_may_be_none(persistence: Persistence) -> None:
     assert await pages(persistence, JobQuery()) == [[]]
-    assert await persistence.ledger_reads.stats() == JobStats()
+    assert (await persistence.ledger_reads.stats()).kinds == ()
     assert await persistence.ledger_reads.refunds(new_id()) == 0
 
 
@@ -109,11 +109,11 @@ async def test_what_is_not_done_is_counted_by_kind(persistence: Persistence) -> 
     assert stored is not None
     stats = await persistence.ledger_reads.stats()
     due_b = stats.kinds[1].oldest_due_at
-    assert stats == JobStats((
+    assert stats.kinds == (
         KindStats("a", due=2, scheduled=3, running=0, dead=0, oldest_due_at=stored.run_at),
         KindStats("b", due=1, scheduled=0, running=1, dead=1, oldest_due_at=due_b),
         KindStats("c", due=0, scheduled=1, running=0, dead=0, oldest_due_at=None),
-    ))  # fmt: skip
+    )
     assert due_b is not None
     await persistence.age(2 * HOUR)
     stats = await persistence.ledger_reads.stats()
@@ -121,6 +121,18 @@ async def test_what_is_not_done_is_counted_by_kind(persistence: Persistence) -> 
     aged = await persistence.job(scheduled.id)
     assert aged is not None
     assert stats.kinds[2].oldest_due_at == aged.run_at
+
+
+async def test_it_tells_when_each_scan_is_due(persistence: Persistence) -> None:
+    async with persistence.transactions() as unit:
+        for name, delay in (("overdue", HOUR), ("reconcile", 2 * HOUR), ("clean_up", 3 * HOUR)):
+            unit.scans.put_off(name, delay)
+        await unit.commit()
+    scans = (await persistence.ledger_reads.stats()).scans
+    assert [scan.name for scan in scans] == ["clean_up", "overdue", "reconcile"]
+    # One transaction is one time to PostgreSQL, nearly: it reads the clock for each.
+    apart = [(scan.due_at - scans[1].due_at).total_seconds() for scan in scans]
+    assert apart == pytest.approx([7200, 0, 3600], abs=30)
 
 
 async def test_refunds_are_counted_by_job(persistence: Persistence) -> None:

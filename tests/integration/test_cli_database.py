@@ -128,6 +128,8 @@ def test_the_doctor_finds_all_well(taskflow: Installed) -> None:
     assert report["ok"] is True
     # The tests' own server keeps nothing on disk.
     assert levels.pop("redis persistence") == "warn"
+    # Nor does a scheduler run beside them; that the database is as old as that is not sure.
+    assert levels.pop("schedulers") in ("ok", "warn")
     assert set(levels.values()) == {"ok"}
     assert {"database", "migrations", "clock", "redis", "redis eviction", "secrets"} <= set(levels)
 

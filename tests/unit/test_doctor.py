@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from support.samples import NOW
-from taskflow_bootstrap.doctor import Level, examine, jobs_finding
+from taskflow_bootstrap.doctor import SCANS, Level, examine, jobs_finding, scans_finding
 from taskflow_bootstrap.settings import Settings
-from taskflow_core import JobStats, KindStats
+from taskflow_core import JobStats, KindStats, ScanStats
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,22 @@ def test_jobs_that_wait_for_nobody_or_are_dead(
     finding = jobs_finding(JobStats(kinds), NOW)
     assert (finding.level, words in finding.detail) == (level, True)
     assert bool(finding.advice) == (level is Level.WARN)
+
+
+@pytest.mark.parametrize(
+    ("late", "level", "words"),
+    [
+        ({}, Level.OK, "on time"),
+        ({"overdue": 59}, Level.OK, "on time"),
+        ({"overdue": 62, "clean_up": 61}, Level.WARN, "overdue has been due for 62 s"),
+        ({"reconcile": None, "overdue": 62}, Level.FAIL, "no row in scans for reconcile"),
+    ],
+)
+def test_schedulers_that_do_not_run(late: dict[str, int | None], level: Level, words: str) -> None:
+    times = {name: late.get(name, -5) for name in SCANS}
+    scans = (
+        ScanStats(name, NOW - timedelta(seconds=after)) for name, after in times.items() if after is not None
+    )
+    finding = scans_finding(JobStats(scans=tuple(scans)), NOW)
+    assert (finding.level, words in finding.detail) == (level, True)
+    assert bool(finding.advice) == (level is not Level.OK)

@@ -115,8 +115,7 @@ async def test_counts_by_kind(world: World) -> None:
     world.store.ledger[world.job("b")].claim(world.clock())
     world.clock.advance(minutes=1)
 
-    assert await get(world, "/jobs/stats") == {
-        "kinds": [
+    assert (await get(world, "/jobs/stats"))["kinds"] == [
             {
                 "kind": "a", "due": 2, "scheduled": 1, "running": 0, "dead": 1,
                 "oldestDueAt": "2030-01-01T00:00:00Z",
@@ -125,12 +124,20 @@ async def test_counts_by_kind(world: World) -> None:
                 "kind": "b", "due": 1, "scheduled": 0, "running": 1, "dead": 0,
                 "oldestDueAt": "2030-01-01T00:00:00Z",
             },
-        ]
-    }  # fmt: skip
+        ]  # fmt: skip
 
 
 async def test_counts_of_nothing(world: World) -> None:
-    assert await get(world, "/jobs/stats") == {"kinds": []}
+    assert (await get(world, "/jobs/stats"))["kinds"] == []
+
+
+async def test_when_scans_are_due(world: World) -> None:
+    now = world.clock()
+    world.store.scans = {"overdue": now, "clean_up": now + timedelta(seconds=1)}
+    assert (await get(world, "/jobs/stats"))["scans"] == [
+        {"name": "clean_up", "dueAt": "2030-01-01T00:00:01Z"},
+        {"name": "overdue", "dueAt": "2030-01-01T00:00:00Z"},
+    ]
 
 
 async def test_a_dead_job_is_retried(world: World) -> None:
