@@ -5,7 +5,19 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, literal_column, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskflow_core.ledger import JobQuery, JobState, JobStats, JobView, KindStats, ScanStats
@@ -26,6 +38,7 @@ _COLUMNS: Final = (
     _c.id, _c.kind, _c.subject, _c.state, _c.tries, _c.max_tries, _c.run_at, _c.error,
     _c.created_at, _c.finished_at, _c.request_id,
 )  # fmt: skip
+_rows: Final = bindparam("rows", type_=Integer)
 _ONE: Final = compiled(select(*_COLUMNS).where(_c.id == bindparam("id")))
 
 
@@ -71,15 +84,40 @@ class SqlAlchemyLedgerReads:
 
 @cache
 def _list_jobs(*, state: JobState | None, kind: bool, after: bool) -> str:
-    """Return the statement for one page; the state stands in it, since each has an index of its own."""
+    """Return the statement for one page; each state has an index of its own, by kind."""
+    if not kind:
+        return compiled(_newest(state, after=after))
+    if state is not None:
+        return compiled(_newest_of_kind(state, after=after))
+    pages = (_newest_of_kind(each, after=after).subquery() for each in JobState)
+    found = union_all(*(select(page) for page in pages)).subquery()
+    return compiled(select(found).order_by(found.c.id.desc()).limit(_rows))
+
+
+def _newest(state: JobState | None, *, after: bool) -> Select[Any]:
     statement = select(*_COLUMNS)
     if state is not None:
-        statement = statement.where(_c.state == literal_column(f"'{state}'"))
-    if kind:
-        statement = statement.where(_c.kind == bindparam("kind"))
+        statement = statement.where(_is(state))
     if after:
         statement = statement.where(_c.id < bindparam("after"))
-    return compiled(statement.order_by(_c.id.desc()).limit(bindparam("rows", type_=Integer)))
+    return statement.order_by(_c.id.desc()).limit(_rows)
+
+
+def _newest_of_kind(state: JobState, *, after: bool) -> Select[Any]:
+    """Return the same of one kind, by its name and not only of it.
+
+    In the order of ids alone PostgreSQL might go through the newest jobs of all kinds, for as long as it
+    takes to find enough; so it is not let know that the kind is one.
+    """
+    kind: BindParameter[str] = bindparam("kind", type_=Text)
+    last = tuple_(_c.kind, _c.id) < tuple_(kind, bindparam("after", type_=Uuid)) if after else _c.kind <= kind
+    statement = select(*_COLUMNS).where(_is(state), _c.kind >= kind, last)
+    return statement.order_by(_c.kind.desc(), _c.id.desc()).limit(_rows)
+
+
+def _is(state: JobState) -> ColumnElement[bool]:
+    """Return the condition with the state in it, so that a plan for all values can use its index."""
+    return _c.state == literal_column(f"'{state}'")
 
 
 def _view(row: tuple[Any, ...]) -> JobView:

@@ -231,6 +231,8 @@ ledger = Table(
     Index("ledger_dead_idx", "kind", "id", postgresql_where=text("state = 'dead'")),
     # Upkeep.remove.
     Index("ledger_done_idx", "finished_at", postgresql_where=text("state = 'done'")),
+    # LedgerReads.jobs of one kind.
+    Index("ledger_done_kind_idx", "kind", "id", postgresql_where=text("state = 'done'")),
     # Every row is updated twice, which leaves two dead behind: these are looked for early.
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.05"},
 )

@@ -17,6 +17,7 @@ from support.real_api import Instance, Person, open_instance, settings_of
 from support.wires import open_wire
 from taskflow_core import Rate
 from taskflow_embedded import throwaway_valkey
+from taskflow_redis import Batches, client
 
 CLIENTS = 64
 SECONDS = [4.0, pytest.param(30.0, marks=pytest.mark.slow)]
@@ -25,6 +26,14 @@ RATE = Rate(40, 4)
 INTERVAL = RATE.interval
 
 Beside = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a Redis that a busy machine is slow to run not count as away."""
+    for limit in ("CONNECT_SECONDS", "ANSWER_SECONDS", "POOL_WAIT_SECONDS"):
+        monkeypatch.setattr(client, limit, 10.0)
+    monkeypatch.setattr(Batches.__init__, "__kwdefaults__", {"deadline": 10.0})
 
 
 @asynccontextmanager
@@ -82,12 +91,14 @@ async def counted_in_redis(
         caplog.clear()
         flood = Flood(apis, await apis[0].person())
         await asyncio.gather(flood.run(seconds), *([beside()] if beside else []))
-        if "Redis is away" not in caplog.text:
+        # Nor "is back": until then it was away since the flood before.
+        if "Redis is" not in caplog.text:
             return flood
         await asyncio.sleep(1.5)
     raise AssertionError("This machine is too busy: Redis never answered in time.")
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seconds", SECONDS)
 async def test_both_instances_together_keep_one_limit(
@@ -112,6 +123,7 @@ async def test_without_redis_each_instance_keeps_it_by_itself(database_url: str)
                 assert flood.taken <= passed <= flood.allowed
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.timeout(300)
 async def test_a_redis_that_is_wiped_refills_and_no_more(
     database_url: str, redis_url: str, caplog: pytest.LogCaptureFixture
@@ -155,6 +167,7 @@ async def test_an_instance_that_is_cut_off_limits_by_itself_and_counts_with_the_
         assert sum(together.passed) <= together.allowed
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_batch_counts_for_its_items(database_url: str, redis_url: str) -> None:
     async with two(database_url, redis_url, redis_url, rate_limit_api=Rate(20, 3600)) as apis:
         person = await apis[0].person()
@@ -168,6 +181,7 @@ async def test_a_batch_counts_for_its_items(database_url: str, redis_url: str) -
         assert (await apis[0].call(person, "GET", f"/tasks/{ids[0]}")).json()["status"] == "COMPLETED"
 
 
+@pytest.mark.usefixtures("patient")
 async def test_log_ins_are_counted_by_address_over_both(database_url: str, redis_url: str) -> None:
     given = {"rate_limit_login": Rate(5, 60), "rate_limit_register": Rate(2, 3600)}
     async with two(database_url, redis_url, redis_url, **given) as apis:
@@ -189,6 +203,7 @@ async def test_log_ins_are_counted_by_address_over_both(database_url: str, redis
         assert registered == [201, 201, 429]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_an_attacker_elsewhere_neither_lifts_the_delay_nor_keeps_the_owner_out(
     database_url: str, redis_url: str
 ) -> None:

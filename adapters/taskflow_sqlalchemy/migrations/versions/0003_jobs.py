@@ -61,6 +61,7 @@ def _ledger() -> None:
         ("ledger_lease_idx", ["lease_until"], "running"),
         ("ledger_dead_idx", ["kind", "id"], "dead"),
         ("ledger_done_idx", ["finished_at"], "done"),
+        ("ledger_done_kind_idx", ["kind", "id"], "done"),
     ):
         op.create_index(name, "ledger", columns, postgresql_where=sa.text(f"state = '{state}'"))
     op.create_table(
