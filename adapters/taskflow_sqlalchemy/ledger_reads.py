@@ -6,16 +6,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Integer,
     Select,
     Text,
-    Uuid,
     bindparam,
     literal_column,
     select,
-    tuple_,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,7 +21,7 @@ from taskflow_core.ledger import JobQuery, JobState, JobStats, JobView, KindStat
 from taskflow_core.queries import Page, Position
 from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections, fetch_all
 from taskflow_sqlalchemy.ledger_statements import COUNT_JOBS, COUNT_REFUNDS, DUE_SCANS
-from taskflow_sqlalchemy.statements import compiled
+from taskflow_sqlalchemy.statements import compiled, newest_of
 from taskflow_sqlalchemy.tables import ledger
 
 if TYPE_CHECKING:
@@ -104,15 +101,8 @@ def _newest(state: JobState | None, *, after: bool) -> Select[Any]:
 
 
 def _newest_of_kind(state: JobState, *, after: bool) -> Select[Any]:
-    """Return the same of one kind, by its name and not only of it.
-
-    In the order of ids alone PostgreSQL might go through the newest jobs of all kinds, for as long as it
-    takes to find enough; so it is not let know that the kind is one.
-    """
-    kind: BindParameter[str] = bindparam("kind", type_=Text)
-    last = tuple_(_c.kind, _c.id) < tuple_(kind, bindparam("after", type_=Uuid)) if after else _c.kind <= kind
-    statement = select(*_COLUMNS).where(_is(state), _c.kind >= kind, last)
-    return statement.order_by(_c.kind.desc(), _c.id.desc()).limit(_rows)
+    statement = select(*_COLUMNS).where(_is(state))
+    return newest_of(statement, _c.kind, bindparam("kind", type_=Text), _c.id, after=after).limit(_rows)
 
 
 def _is(state: JobState) -> ColumnElement[bool]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Integer, bindparam, select
+from sqlalchemy import Integer, Text, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskflow_core.queries import Page, Position
 from taskflow_core.security_events import EventQuery, EventType, SecurityEvent
 from taskflow_core.sessions import IDLE_LIFETIME, LIFETIME, SessionView
 from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections, fetch_all
-from taskflow_sqlalchemy.statements import SESSIONS_OF_USER, compiled
+from taskflow_sqlalchemy.statements import SESSIONS_OF_USER, compiled, newest_of
 from taskflow_sqlalchemy.tables import security_events
 
 if TYPE_CHECKING:
@@ -65,11 +65,15 @@ class SqlAlchemySessionReads:
 def _list_events(*, owner: bool, kind: bool, after: bool) -> str:
     """Return the statement for one page: only what is asked for stands in it, so an index can answer."""
     c = security_events.c
-    wanted = (
-        (owner, c.user_id == bindparam("owner")),
-        (kind, c.type == bindparam("type")),
-        (after, c.id < bindparam("after")),
-    )
-    statement = select(c.id, c.type, c.at, c.user_id, c.detail)
-    statement = statement.where(*(condition for is_wanted, condition in wanted if is_wanted))
-    return compiled(statement.order_by(c.id.desc()).limit(bindparam("rows", type_=Integer)))
+    statement, wanted_type = select(c.id, c.type, c.at, c.user_id, c.detail), bindparam("type", type_=Text)
+    if kind and not owner:
+        statement = newest_of(statement, c.type, wanted_type, c.id, after=after)
+    else:
+        wanted = (
+            (owner, c.user_id == bindparam("owner")),
+            (kind, c.type == wanted_type),
+            (after, c.id < bindparam("after")),
+        )
+        statement = statement.where(*(condition for is_wanted, condition in wanted if is_wanted))
+        statement = statement.order_by(c.id.desc())
+    return compiled(statement.limit(bindparam("rows", type_=Integer)))

@@ -6,12 +6,18 @@ The parameters of a write are rows in JSON: one parameter whatever their number,
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from sqlalchemy import Uuid, bindparam, tuple_
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.sql.elements import ClauseElement
 
 from taskflow_sqlalchemy.ledger_statements import ADD_JOBS
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import ColumnElement, Select
 
 Statement: TypeAlias = tuple[str, dict[str, Any]]
 """A statement and its parameters."""
@@ -29,6 +35,30 @@ def compiled(statement: ClauseElement) -> str:
     if any(value is not None for value in (result.params or {}).values()):
         raise ValueError(f"A value stands in the statement: {result.params}")
     return str(result)
+
+
+def newest_of(
+    statement: Select[Any],
+    column: ColumnElement[str],
+    value: ColumnElement[str],
+    id: ColumnElement[UUID],
+    *,
+    after: bool,
+) -> Select[Any]:
+    """Return a list's statement for the rows with one value in a column, newest first, by the index of both.
+
+    In the order of ids alone PostgreSQL might take the primary key, and go through the rows of all values
+    for as long as it takes to find enough of a rare one. So it is not let know that the value is one.
+
+    Args:
+        statement: What to select, without an order.
+        column: The first column of the index.
+        value: Its value, a parameter.
+        id: The second.
+        after: Whether to go on after the parameter `after`.
+    """
+    last = tuple_(column, id) < tuple_(value, bindparam("after", type_=Uuid)) if after else column <= value
+    return statement.where(column >= value, last).order_by(column.desc(), id.desc())
 
 
 LOCK_OWNERS: Final = """

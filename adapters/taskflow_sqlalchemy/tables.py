@@ -184,6 +184,8 @@ security_events = Table(
     ForeignKeyConstraint(["user_id"], ["users.id"], name="security_events_user_id_fkey", ondelete="CASCADE"),
     # A user's, newest first.
     Index("security_events_user_idx", "user_id", text("id DESC")),
+    # Everyone's of one type, newest first.
+    Index("security_events_type_idx", "type", "id"),
 )
 
 login_attempts = Table(

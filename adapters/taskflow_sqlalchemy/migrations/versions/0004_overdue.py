@@ -26,6 +26,7 @@ _INDEXES = (
     ),
     ("tasks_removal_idx", "tasks", ["deleted_at"], "deleted_at IS NOT NULL"),
     ("login_attempts_tried_idx", "login_attempts", ["tried_at"], None),
+    ("security_events_type_idx", "security_events", ["type", "id"], None),
 )
 
 

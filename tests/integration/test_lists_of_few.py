@@ -1,14 +1,15 @@
-"""Lists of jobs read what they show, however much there is of everything else."""
+"""Lists of jobs and events read what they show, however much there is of everything else."""
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from support.samples import NOW
-from taskflow_core import JobQuery, JobState
-from taskflow_sqlalchemy import SqlAlchemyLedgerReads
+from support.samples import NOW, OPERATOR
+from taskflow_core import EventQuery, EventType, JobQuery, JobState, NewUser, UseCases
+from taskflow_sqlalchemy import SqlAlchemyLedgerReads, SqlAlchemySessionReads
 
 JOBS = """
 INSERT INTO ledger (id, kind, payload, state, tries, max_tries, fence, run_at, created_at, finished_at)
@@ -18,9 +19,16 @@ SELECT uuidv7(make_interval(secs => n)), CASE WHEN n IN (3, 7) THEN 'rare' ELSE 
 FROM generate_series(1, 5000) AS n
 """
 """The rare ones are the oldest."""
+EVENTS = """
+INSERT INTO security_events (id, user_id, type, at, detail)
+SELECT uuidv7(make_interval(secs => n)), %s, CASE n WHEN 3 THEN 'role.changed' ELSE 'login.new_device' END,
+       now(), '{}'
+FROM generate_series(1, 8000) AS n
+"""
 PAGES = """
 SELECT sum(shared_blks_hit + shared_blks_read)::int FROM pg_stat_statements s
-JOIN pg_database d ON d.oid = s.dbid WHERE datname = current_database() AND query ~ 'FROM ledger'
+JOIN pg_database d ON d.oid = s.dbid WHERE datname = current_database()
+AND query ~ 'FROM (ledger|security_events)'
 """
 PAGES_MAX = 60
 """The table has more than twice as many."""
@@ -47,9 +55,40 @@ async def test_a_page_costs_the_same_however_many_other_jobs_there_are(
     database.execute("ANALYZE ledger")
     page = await SqlAlchemyLedgerReads(engine).jobs(query, NOW)
     assert len(page.items) == found
+    assert 0 < pages_read(database) < PAGES_MAX
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [(EventType.ROLE_CHANGED, 1), (EventType.NEW_DEVICE, 20), (EventType.REFRESH_REUSED, 0)],
+)
+async def test_events_of_a_type_cost_the_same_however_rare_it_is(
+    engine: AsyncEngine,
+    use_cases: UseCases,
+    database: psycopg.Connection[Any],
+    wanted: EventType,
+    found: int,
+) -> None:
+    user = await use_cases.create_user(
+        NewUser(email="ada@example.com", name="Ada", password="a long password"), OPERATOR
+    )
+    database.execute("CREATE EXTENSION pg_stat_statements")
+    database.execute(EVENTS, [user.id])
+    database.execute("ANALYZE security_events")
+    reads, query = SqlAlchemySessionReads(engine), EventQuery(owner=None, type=wanted)
+    page = await reads.events(query, NOW)
+    assert len(page.items) == found
+    if page.next is not None:
+        more = await reads.events(replace(query, after=page.next), NOW)
+        assert {event.type for event in more.items} == {wanted}
+        assert max(event.id for event in more.items) < min(event.id for event in page.items)
+    assert 0 < pages_read(database) < PAGES_MAX
+
+
+def pages_read(database: psycopg.Connection[Any]) -> int:
     read = database.execute(PAGES).fetchone()
     assert read is not None
-    assert 0 < read[0] < PAGES_MAX
+    return int(read[0])
 
 
 async def test_pages_of_a_kind_go_on_where_the_last_ended(
