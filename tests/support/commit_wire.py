@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
+from support.wires import listening
+
 Place = Literal["before", "after"]
 
 
@@ -62,25 +64,11 @@ class CommitWire:
 @asynccontextmanager
 async def open_commit_wire(database_url: str) -> AsyncIterator[CommitWire]:
     """Lay a wire to a database."""
-    wire = CommitWire(database_url)
-    tasks: set[asyncio.Task[None]] = set()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(wire._connected(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    parts = urlsplit(database_url)
-    port = server.sockets[0].getsockname()[1]
-    wire.url = f"postgresql://{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}{parts.path}?sslmode=disable"
-    try:
+    wire, parts = CommitWire(database_url), urlsplit(database_url)
+    async with listening(wire._connected) as port:
+        credentials = parts.netloc.rpartition("@")[0]
+        wire.url = f"postgresql://{credentials}@127.0.0.1:{port}{parts.path}?sslmode=disable"
         yield wire
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 
@@ -61,21 +62,29 @@ async def open_wire(redis_url: str) -> AsyncIterator[Wire]:
     """Lay a wire to a Redis."""
     wire = Wire(redis_url)
     wire.mend()
+    parts = urlsplit(redis_url)
+    credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    database = parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/")
+    async with listening(wire._connected) as port:
+        wire.url = urlunsplit(("redis", f"{credentials}127.0.0.1:{port}", f"/{database or 0}", "", ""))
+        yield wire
+
+
+@asynccontextmanager
+async def listening(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]],
+) -> AsyncIterator[int]:
+    """Serve each connection to a port, which this returns; at the end all are cut off."""
     tasks: set[asyncio.Task[None]] = set()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(wire._connected(reader, writer))
+        task = asyncio.create_task(serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    parts = urlsplit(redis_url)
-    credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-    port = server.sockets[0].getsockname()[1]
-    database = parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/")
-    wire.url = urlunsplit(("redis", f"{credentials}127.0.0.1:{port}", f"/{database or 0}", "", ""))
     try:
-        yield wire
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in list(tasks):
