@@ -60,7 +60,7 @@ async def test_of_many_some_are_carried_and_nobody_waits_for_that(queue: Queue) 
     began = time.monotonic()
     for n in range(0, len(ids), 100):
         queue.hint(ids[n : n + 100])
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert 1 <= await waiting(queue, 1) <= len(ids)
 
 

@@ -70,7 +70,7 @@ def test_it_answers_and_stops_in_order(one: Served) -> None:
         assert client.get("/health/ready").status_code == 200
         code, seconds = one.background.stop()
     assert code == 0
-    assert seconds < 5
+    assert seconds < 20
     assert "Traceback" not in one.background.output
     assert SECRET not in one.background.output
 
@@ -109,7 +109,7 @@ def test_several_processes_share_the_port_and_end_together(three: Served) -> Non
     assert len(workers) == 3
     assert all(httpx.get(f"{three.url}/health/live").status_code == 200 for _ in range(30))
     code, seconds = three.background.stop()
-    assert (code, seconds < 8) == (0, True)
+    assert (code, seconds < 20) == (0, True)
     assert gone(workers)
 
 

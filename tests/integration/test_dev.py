@@ -19,9 +19,8 @@ from support.processes import Background, free_port, processes_of, run
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 
 READY = "TaskFlow is ready"
-# What a machine that has nothing else to do keeps; one that has more to do than cores gets longer.
-BUSY = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-FIRST_START_SECONDS, START_SECONDS, STOP_SECONDS = 20 * BUSY, 6 * BUSY, 5 * BUSY
+# What hangs takes longer; what is slow is not for tests to say.
+FIRST_START_SECONDS, START_SECONDS, STOP_SECONDS = 90, 45, 30
 
 
 Start = Callable[..., "Dev"]
@@ -198,7 +197,7 @@ def test_who_has_a_task_that_falls_overdue_is_told_within_seconds(place: Path, s
         new = {"title": "Call the bank", "dueDate": due.isoformat()}
         assert user.post("/tasks", json=new).status_code == 201
         assert "Call the bank" not in dev.background.output
-        dev.background.wait_for("Call the bank", timeout=2 + 3 * BUSY)
+        dev.background.wait_for("Call the bank", timeout=30)
         assert datetime.now(UTC) >= due
     (line,) = [line for line in dev.background.output.splitlines() if "Call the bank" in line]
     notice = json.loads(line)

@@ -107,7 +107,7 @@ async def test_a_byte_now_and_again_is_refused_in_time(client: Client) -> None:
     status, headers, problem = await client.answer()
 
     assert (status, problem["code"], headers["connection"]) == (408, "request_timeout", "close")
-    assert 0.3 < time.monotonic() - client.begun < 2
+    assert 0.3 < time.monotonic() - client.begun < 5
     await sending
     assert await client.closed() < 5
 

@@ -159,7 +159,9 @@ async def test_an_instance_that_is_cut_off_limits_by_itself_and_counts_with_the_
         apart = Flood(apis, person)
         await apart.run(3)
         assert set(apart.codes) == {200, 429}
-        assert all(passed <= apart.allowed for passed in apart.passed)
+        # One is away; on a busy machine the other may seem so too for a while, and limits by itself then.
+        again = RATE.count * (caplog.text.count("Redis is") - 1)
+        assert all(passed <= apart.allowed + again for passed in apart.passed)
         wire.mend()
         await asyncio.sleep(1.6)
         assert (await apis[1].call(person, "GET", "/users/me")).status_code in {200, 429}

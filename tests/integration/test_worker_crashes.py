@@ -54,7 +54,7 @@ async def test_asked_to_end_it_finishes_what_runs_and_begins_nothing(
         await asyncio.sleep(0.2)
         late = await add_job(transactions, "ok")
         code, seconds = await asyncio.to_thread(running.stop)
-        assert (code, seconds < 4) == (0, True)
+        assert (code, seconds < 9) == (0, True)
     assert look(job) == Row(JobState.DONE, 1, 1, None, 1)
     assert look(late).state is JobState.PENDING
 
@@ -66,7 +66,7 @@ async def test_what_takes_longer_is_given_back_and_the_try_does_not_count(
         job = await add_job(transactions, "slow", payload={"seconds": "50"})
         await asyncio.to_thread(holder, running, job)
         code, seconds = await asyncio.to_thread(running.stop)
-        assert (code, seconds < 4) == (0, True)
+        assert (code, seconds < 9) == (0, True)
         assert look(job) == Row(JobState.PENDING, 0, 1, None, 0)
 
 
