@@ -9,6 +9,7 @@ from typing import Final
 import aiosmtplib
 
 from taskflow_core.errors import TaskFlowError, Unavailable, Undeliverable
+from taskflow_notify.contents import Unanswered
 
 _PERMANENT: Final = 5
 _OURS_TO_MEND: Final = frozenset({530, 534, 535, 538, 552})
@@ -18,22 +19,30 @@ _POLICY: Final = re.compile(r"\s*5\.(?:7\.|2\.2\b)")
 """Enhanced codes (RFC 3463) likewise: 5.7 is about who may send what, such as relaying; 5.2.2 a full box."""
 
 
-def translated(error: aiosmtplib.SMTPException | OSError) -> TaskFlowError:
+def translated(error: aiosmtplib.SMTPException | OSError | Unanswered) -> TaskFlowError:
     """Return what aiosmtplib or the network raised as an `Unavailable` or `Undeliverable`."""
     match error:
-        case aiosmtplib.SMTPRecipientsRefused():
-            first = error.recipients[0]
-            return _refused("recipient", first.code, first.message)
+        case Unanswered():
+            late = "did not answer in time" if isinstance(error.__cause__, TimeoutError) else "gave no answer"
+            return Unavailable(f"The mail server was sent the mail and {late}; it may arrive twice.")
+        case aiosmtplib.SMTPResponseException():
+            return _answered(error)
+        case _:
+            return Unavailable(_unreachable(error))
+
+
+def _answered(error: aiosmtplib.SMTPResponseException) -> TaskFlowError:
+    match error:
+        case aiosmtplib.SMTPRecipientRefused():
+            return _refused("recipient", error.code, error.message)
         case aiosmtplib.SMTPDataError():
             return _refused("message", error.code, error.message)
         case aiosmtplib.SMTPAuthenticationError():
             return Unavailable(f"The mail server refused the user or the password ({error.code}).")
         case aiosmtplib.SMTPSenderRefused():
             return Unavailable(f"The mail server refused the sender ({error.code}).")
-        case aiosmtplib.SMTPResponseException():
-            return Unavailable(f"The mail server refused to serve ({error.code}).")
         case _:
-            return Unavailable(_unreachable(error))
+            return Unavailable(f"The mail server refused to serve ({error.code}).")
 
 
 def _refused(what: str, code: int, answer: str) -> TaskFlowError:

@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from support.mail_server import CERTIFICATE, IN_URL, PASSWORD, MailServer
 from support.notices import ID, notice
+from support.work import until
 from taskflow_core import Unavailable, Undeliverable
 from taskflow_core.errors import TaskFlowError
 from taskflow_notify import SmtpServer
-from taskflow_notify.smtp import SmtpNotifier
+from taskflow_notify.connections import IDLE_MOST, SmtpConnections
+from taskflow_notify.mails import Mail
+from taskflow_notify.smtp import CONTENT_SECONDS, OPENING_SECONDS, SmtpNotifier
 
 SENDER = "taskflow@tasks.example.com"
 RECIPIENT = "ada@example.com"
@@ -29,8 +32,10 @@ async def serving(server: MailServer) -> AsyncIterator[MailServer]:
 
 
 @asynccontextmanager
-async def notifier(url: str, *, deadline: float = 5.0) -> AsyncIterator[SmtpNotifier]:
-    smtp = SmtpNotifier(SmtpServer.parse(url), SENDER, deadline=deadline)
+async def notifier(
+    url: str, *, opening: float = OPENING_SECONDS, content: float = CONTENT_SECONDS
+) -> AsyncIterator[SmtpNotifier]:
+    smtp = SmtpNotifier(SmtpServer.parse(url), SENDER, opening=opening, content=content)
     try:
         yield smtp
     finally:
@@ -138,13 +143,13 @@ async def test_without_encryption_nothing_is_sent_unless_asked_for(server: MailS
 async def test_a_server_that_wants_tls_from_the_first_byte_on_is_not_there_for_starttls() -> None:
     async with (
         serving(MailServer(tls="tls")) as server,
-        notifier(f"smtp://127.0.0.1:{server.port}", deadline=0.5) as smtp,
+        notifier(f"smtp://127.0.0.1:{server.port}", opening=0.5) as smtp,
     ):
         assert isinstance(await refusal(smtp), Unavailable)
 
 
 async def test_a_plain_server_is_not_there_for_tls(server: MailServer) -> None:
-    async with notifier(f"smtps://127.0.0.1:{server.port}", deadline=2) as smtp:
+    async with notifier(f"smtps://127.0.0.1:{server.port}", opening=2) as smtp:
         error = await refusal(smtp)
     assert isinstance(error, Unavailable)
     assert "secure connection" in error.detail
@@ -177,8 +182,11 @@ async def test_a_server_that_wants_no_password_says_so(server: MailServer) -> No
         ("RCPT 530 Authentication required", Unavailable, "refused the recipient (530)"),
         ("RCPT 552 5.2.2 Mailbox full", Unavailable, "refused the recipient (552)"),
         ("RCPT 550 5.2.2 Mailbox full", Unavailable, "refused the recipient (550)"),
-        ("DATA 554 5.6.0 Not like this", Undeliverable, "refused the message (554)"),
+        ("DATA 554 5.5.1 No valid recipients", Undeliverable, "refused the message (554)"),
         ("DATA 451 4.3.0 Later", Unavailable, "refused the message (451)"),
+        ("CONTENT 554 5.6.0 Not like this", Undeliverable, "refused the message (554)"),
+        ("CONTENT 451 4.3.0 Later", Unavailable, "refused the message (451)"),
+        ("CONTENT 421 4.3.0 Closing", Unavailable, "refused the message (421)"),
         ("MAIL 550 5.1.8 Sender unknown", Unavailable, "refused the sender (550)"),
         ("MAIL 451 4.3.0 Later", Unavailable, "refused the sender (451)"),
     ],
@@ -209,9 +217,9 @@ async def test_a_host_that_does_not_exist() -> None:
         assert isinstance(await refusal(smtp), Unavailable)
 
 
-async def test_a_slow_server_costs_the_deadline_and_no_more(server: MailServer) -> None:
+async def test_a_server_that_is_slow_to_open_costs_the_deadline_and_no_more(server: MailServer) -> None:
     server.delay = 5
-    async with notifier(f"smtp://127.0.0.1:{server.port}?tls=none", deadline=0.3) as smtp:
+    async with notifier(f"smtp://127.0.0.1:{server.port}?tls=none", opening=0.3) as smtp:
         begun = monotonic()
         error = await refusal(smtp)
         assert monotonic() - begun < 4
@@ -231,7 +239,7 @@ async def test_a_server_that_says_nothing_costs_the_deadline_and_no_more() -> No
     port = silent.sockets[0].getsockname()[1]
     async with silent:
         for scheme in ("smtp", "smtps"):
-            async with notifier(f"{scheme}://127.0.0.1:{port}", deadline=0.2) as smtp:
+            async with notifier(f"{scheme}://127.0.0.1:{port}", opening=0.2) as smtp:
                 assert isinstance(await refusal(smtp), Unavailable)
     await asyncio.sleep(0.02)
 
@@ -262,23 +270,41 @@ async def test_it_connects_anew_after_the_server_restarted(tls: str) -> None:
         assert (len(server.mails()), server.connections) == (2, 2)
 
 
+@pytest.mark.parametrize("command", ["MAIL", "RCPT"])
 async def test_a_connection_that_ends_as_it_is_used_is_replaced(
-    server: MailServer, smtp: SmtpNotifier
+    server: MailServer, smtp: SmtpNotifier, command: str
 ) -> None:
     await smtp.send(notice())
-    server.replies["MAIL"] = ["421 4.7.0 Enough mails on this connection"]
+    server.replies[command] = ["421 4.7.0 Enough mails on this connection"]
     await smtp.send(notice())
     assert (len(server.mails()), server.connections) == (2, 2)
-    server.replies["MAIL"] = ["421 4.7.0 Enough", "421 4.7.0 Enough"]
+    server.replies[command] = ["421 4.7.0 Enough", "421 4.7.0 Enough"]
     assert isinstance(await refusal(smtp), Unavailable)
 
 
-async def test_connections_are_few_and_kept(server: MailServer, smtp: SmtpNotifier) -> None:
-    server.delay = 0.01
+async def test_connections_are_kept_for_the_next_mail(server: MailServer, smtp: SmtpNotifier) -> None:
+    async def send(ids: list[UUID]) -> None:
+        for id in ids:
+            await smtp.send(notice(id=id))
+
     ids = [uuid4() for _ in range(40)]
-    await asyncio.gather(*(smtp.send(notice(id=id)) for id in ids))
+    await asyncio.gather(*(send(ids[first::4]) for first in range(4)))
     assert {mail["X-TaskFlow-Notice"] for mail in server.mails()} == set(map(str, ids))
     assert server.connections == 4
+
+
+async def test_no_mail_waits_for_another_and_few_connections_are_kept(
+    server: MailServer, smtp: SmtpNotifier
+) -> None:
+    server.answering.clear()
+    sending = asyncio.gather(*(smtp.send(notice()) for _ in range(64)))
+    await until(lambda: len(server.envelopes) == 64)
+    assert server.open == 64
+    server.answering.set()
+    await sending
+    await until(lambda: server.open == IDLE_MOST)
+    await asyncio.gather(*(smtp.send(notice()) for _ in range(IDLE_MOST)))
+    assert (len(server.mails()), server.connections) == (64 + IDLE_MOST, 64)
 
 
 async def test_connections_that_wait_too_long_are_closed(
@@ -327,9 +353,52 @@ async def test_odd_addresses_arrive_where_they_are_meant_for(
     assert recipient.replace('"', "") == email
 
 
-async def test_waiting_for_other_mails_costs_none_its_deadline(server: MailServer) -> None:
-    server.delay = 0.2
-    async with notifier(f"smtp://127.0.0.1:{server.port}?tls=none", deadline=0.9) as smtp:
-        # Five after the other on each of four connections.
-        await asyncio.gather(*(smtp.send(notice()) for _ in range(20)))
-    assert len(server.mails()) == 20
+async def test_a_server_that_takes_its_time_with_the_content_gets_each_mail_once(server: MailServer) -> None:
+    server.answering.clear()
+    async with notifier(f"smtp://127.0.0.1:{server.port}?tls=none", opening=1) as smtp:
+        sending = asyncio.create_task(smtp.send(notice()))
+        # Longer than it may take to open.
+        await asyncio.sleep(1.5)
+        server.answering.set()
+        await sending
+    assert len(server.mails()) == 1
+
+
+async def test_a_mail_that_was_sent_and_not_answered_may_arrive_twice(server: MailServer) -> None:
+    server.answering.clear()
+    async with notifier(f"smtp://127.0.0.1:{server.port}?tls=none", content=0.5) as smtp:
+        error = await refusal(smtp)
+        assert isinstance(error, Unavailable)
+        assert (
+            error.detail
+            == "The mail server was sent the mail and did not answer in time; it may arrive twice."
+        )
+        server.answering.set()
+        await smtp.send(notice())
+    # Nothing came of the connection on which it is not known how it stands.
+    assert (len(server.mails()), server.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_content_is_not_sent_again_on_another_connection(
+    server: MailServer, smtp: SmtpNotifier, before: int
+) -> None:
+    for _ in range(before):
+        await smtp.send(notice())
+    server.goodbye = True
+    error = await refusal(smtp)
+    assert isinstance(error, Unavailable)
+    assert error.detail == "The mail server was sent the mail and gave no answer; it may arrive twice."
+    assert (len(server.mails()), server.connections) == (before + 1, 1)
+
+
+async def test_content_arrives_to_the_byte() -> None:
+    content = b"Subject: dots\r\n\r\n.\r\n..\r\n.a\r\nb.\r\n\r\n."
+    async with serving(MailServer()) as server:
+        where = SmtpServer.parse(f"smtp://127.0.0.1:{server.port}?tls=none")
+        connections = SmtpConnections(where, domain="tasks.example.com", opening=5, content=45)
+        await connections.hand_over(Mail(SENDER, RECIPIENT, content + b"\r\n", utf8=False))
+        await connections.aclose()
+    (envelope,) = server.envelopes
+    assert envelope.content == content + b"\r\n"
+    assert envelope.mail_options == [f"SIZE={len(content) + 2}"]

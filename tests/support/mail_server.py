@@ -22,7 +22,11 @@ IN_URL = "me%40example.com:p%40ss%2Fword%3A%C3%A9%25"
 class MailServer:
     """What it got, and how it is to answer.
 
-    `replies` are by command (MAIL, RCPT, DATA), each used once, the first first.
+    Attributes:
+        replies: By command (MAIL, RCPT, DATA; CONTENT for what DATA brings), each used once, the first first.
+        delay: Seconds before the answer to MAIL.
+        answering: Whether the answer to a content is sent already; it waits for that.
+        goodbye: Whether the connection ends instead of that answer.
     """
 
     tls: Literal["starttls", "tls", "none"] = "none"
@@ -30,11 +34,16 @@ class MailServer:
     utf8: bool = True
     replies: dict[str, list[str]] = field(default_factory=dict)
     delay: float = 0.0
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    goodbye: bool = False
     envelopes: list[Envelope] = field(default_factory=list)
     connections: int = 0
     port: int = 0
     _server: asyncio.Server | None = None
     _open: list[SMTP] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     def mails(self) -> list[EmailMessage]:
         """What it got; no property, since the server reads all of its handler's for each connection."""
@@ -56,8 +65,7 @@ class MailServer:
 
     async def disconnect(self) -> None:
         for smtp in self._open:
-            if isinstance(smtp.transport, asyncio.WriteTransport):
-                smtp.transport.abort()
+            _abort(smtp)
         self._open.clear()
         await asyncio.sleep(0.02)
 
@@ -67,7 +75,7 @@ class MailServer:
 
     def _protocol(self) -> SMTP:
         self.connections += 1
-        smtp = SMTP(
+        smtp = _Smtp(
             self,
             hostname="mail.test",
             enable_SMTPUTF8=self.utf8,
@@ -81,7 +89,7 @@ class MailServer:
         self._open.append(smtp)
         return smtp
 
-    def _reply(self, command: str) -> str | None:
+    def reply(self, command: str) -> str | None:
         ordered = self.replies.get(command)
         return ordered.pop(0) if ordered else None
 
@@ -89,7 +97,7 @@ class MailServer:
         self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         await asyncio.sleep(self.delay)
-        reply = self._reply("MAIL")
+        reply = self.reply("MAIL")
         if reply is None:
             envelope.mail_from, envelope.mail_options = address, options
         return reply or "250 OK"
@@ -97,16 +105,31 @@ class MailServer:
     async def handle_RCPT(  # noqa: N802
         self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]
     ) -> str:
-        reply = self._reply("RCPT")
+        reply = self.reply("RCPT")
         if reply is None:
             envelope.rcpt_tos.append(address)
         return reply or "250 OK"
 
-    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802
-        reply = self._reply("DATA")
+    async def handle_DATA(self, smtp: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802
+        reply = self.reply("CONTENT")
         if reply is None:
             self.envelopes.append(envelope)
+        await self.answering.wait()
+        if self.goodbye:
+            _abort(smtp)
         return reply or "250 OK"
+
+
+class _Smtp(SMTP):
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        assert isinstance(self.event_handler, MailServer)
+        reply = self.event_handler.reply("DATA")
+        await (super().smtp_DATA(arg) if reply is None else self.push(reply))
+
+
+def _abort(smtp: SMTP) -> None:
+    if isinstance(smtp.transport, asyncio.WriteTransport):
+        smtp.transport.abort()
 
 
 def parsed(content: Any) -> EmailMessage:

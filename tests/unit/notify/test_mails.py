@@ -50,6 +50,9 @@ def head_of(content: bytes) -> Message:
 
 
 def check_header(content: bytes, address: str) -> None:
+    # No line ends but by CRLF: servers differ on what else ends one, and on which dot ends a mail.
+    assert content.endswith(b"\r\n")
+    assert not {*b"\r\n"} & {*content.replace(b"\r\n", b"")}
     head = content.partition(b"\r\n\r\n")[0]
     assert [line.partition(b":")[0].decode() for line in head.split(b"\r\n") if line[:1] != b" "] == [
         *FIELDS,
