@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from taskflow_core.queries import Position
 
 TRIES: Final = 16
-"""How often something is tried that says nothing else: with the delays below, for some three hours."""
+"""How often something is tried that says nothing else: with the delays below for two hours on average, some
+four at most."""
 TRIES_MAX: Final = 100
 BACK_OFF_BASE: Final = timedelta(seconds=1)
 """The longest delay after the first failure; it doubles with each that follows."""
@@ -39,9 +40,12 @@ BACK_OFF_CAP: Final = timedelta(hours=1)
 """The longest delay of all."""
 TIME_LIMIT: Final = timedelta(seconds=10)
 """How long one try may take."""
+NOTICE_TIME_LIMIT: Final = timedelta(seconds=60)
+"""How long a try may take that tells somebody: a mail server may answer late for a mail that it has, and one
+that was cut off by then comes twice."""
 LEASE: Final = timedelta(seconds=20)
-"""For how long a claim is its worker's. Longer than a try may take, so that only one that died, hangs or was
-paused loses it; short, since so long nobody else does the work."""
+"""For how long a claim is its worker's, who renews it: short, since so long nobody else does the work of one
+that died, hangs or was paused."""
 KIND_MAX: Final = 100
 """Characters of a kind."""
 _KIND: Final = re.compile(r"[A-Za-z0-9]+(?:[._:-][A-Za-z0-9]+)*")
@@ -71,6 +75,10 @@ class JobKind(StrEnum):
     CLEAN_TASKS = "clean_up.tasks"
     CLEAN_USERS = "clean_up.users"
     CLEAN_ATTEMPTS = "clean_up.login_attempts"
+
+
+NOTICE_KINDS: Final = frozenset({JobKind.TASK_OVERDUE, JobKind.TASK_ASSIGNED, JobKind.SECURITY_EVENT})
+"""What tells people. All of it waits for the same mail server."""
 
 
 def back_off(tries: int, chance: float) -> timedelta:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from taskflow_core.ledger import JobKind
+from taskflow_core.ledger import NOTICE_KINDS, NOTICE_TIME_LIMIT, JobKind
 from taskflow_core.permissions import Actor
 from taskflow_core.sessions import GRACE
 from taskflow_core.use_cases.auth.authenticate import Authenticate
@@ -17,6 +17,7 @@ from taskflow_core.use_cases.auth.read_events import ReadEvents
 from taskflow_core.use_cases.auth.refresh import RefreshSession
 from taskflow_core.use_cases.auth.register import Register
 from taskflow_core.use_cases.auth.signing_in import TokenPairs
+from taskflow_core.use_cases.ledger.bulkhead import Bulkhead
 from taskflow_core.use_cases.ledger.clean_up import KINDS, CleanUp, ScheduleCleanUp
 from taskflow_core.use_cases.ledger.dead_letters import (
     CountJobs,
@@ -103,8 +104,10 @@ class Refresh(Protocol):
 class Work(Protocol):
     """Does one job that is due."""
 
-    def __call__(self, hint: UUID | None = None) -> Coroutine[Any, Any, Ran | None]:
-        """Return how it ended; None where nothing is due."""
+    def __call__(
+        self, hint: UUID | None = None, *, bulkhead_size: int | None = ..., tell: Callable[[Ran], None] = ...
+    ) -> Coroutine[Any, Any, Ran | None]:
+        """Return how it ended; None where nothing is due (see `RunJob`)."""
         ...
 
 
@@ -172,8 +175,13 @@ class UseCases:
         chance: Chance,
         refresh_grace: timedelta = GRACE,
         handlers: Mapping[str, Handler] | None = None,
+        redact: Callable[[str], str] = str,
     ) -> UseCases:
-        """Return the use cases over these ports; `handlers` are for kinds of jobs beside TaskFlow's own."""
+        """Return the use cases over these ports.
+
+        `handlers` are for kinds of jobs beside TaskFlow's own; `redact` hides secrets in what is kept of
+        others' errors.
+        """
         clean_up = CleanUp(transactions, clock, ids)
         own: dict[str, Handler] = {
             JobKind.TASK_OVERDUE: TellOverdue(task_reads, user_reads, notifier),
@@ -218,7 +226,15 @@ class UseCases:
             retry_jobs=RetryJobs(transactions),
             discard_job=DiscardJob(transactions),
             add_sample=AddSample(transactions, clock, ids),
-            run_job=RunJob(claims, transactions, {**own, **(handlers or {})}, chance),
+            run_job=RunJob(
+                claims,
+                transactions,
+                {**own, **(handlers or {})},
+                chance,
+                time_limits=dict.fromkeys(NOTICE_KINDS, NOTICE_TIME_LIMIT),
+                bulkhead=Bulkhead(NOTICE_KINDS),
+                redact=redact,
+            ),
             reconcile=Reconcile(transactions, queue, chance),
             notify_overdue=NotifyOverdue(transactions, clock, ids),
             schedule_clean_up=ScheduleCleanUp(transactions, clock, ids),

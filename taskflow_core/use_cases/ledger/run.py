@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from taskflow_core.errors import LeaseLost, TaskFlowError, Undeliverable
 from taskflow_core.ledger import LEASE, TIME_LIMIT, JobState, LedgerEntry, require_kind
+from taskflow_core.use_cases.ledger.bulkhead import Bulkhead
+from taskflow_core.use_cases.ledger.watch import Watch
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,12 +42,14 @@ class Handler(Protocol):
 
 
 class Outcome(StrEnum):
-    """How a try ended."""
+    """How a try ended, or that it does not."""
 
     DONE = "done"
     FAILED = "failed"
     DIED = "died"
     LOST = "lost"
+    GIVEN_BACK = "given back"
+    STUCK = "stuck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Ran:
     Attributes:
         job: As it was claimed.
         outcome: `LOST` where the claim did not hold to the end, or nobody knows; another try finds out.
+            `STUCK` where it goes on although it was cancelled.
         error: Why it failed.
         after: The job as it was left, where it failed; None where that is not known.
     """
@@ -70,6 +76,10 @@ class Ran:
         return cls(job, outcome, after.error, after)
 
 
+def _tell_nobody(_: Ran) -> None:
+    """Drop it."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunJob:
     """Do one job that is due, if there is one.
@@ -77,7 +87,10 @@ class RunJob:
     Attributes:
         handlers: By kind; what has none is left to workers that have.
         time_limit: For one try; the handler and its effect are cancelled after it.
-        lease: For a claim; to be longer.
+        lease: For a claim, which is renewed as long as the handler works.
+        time_limits: Of kinds that have one of their own.
+        bulkhead: Of the jobs that this one does.
+        redact: Hides secrets in errors that are not TaskFlow's, before they are kept and shown.
     """
 
     claims: Claims
@@ -86,43 +99,75 @@ class RunJob:
     chance: Chance
     time_limit: timedelta = TIME_LIMIT
     lease: timedelta = LEASE
+    time_limits: Mapping[str, timedelta] = field(default_factory=dict)
+    bulkhead: Bulkhead = field(default_factory=Bulkhead)
+    redact: Callable[[str], str] = str
 
     def __post_init__(self) -> None:
         """Raise ValueError where a kind is none."""
         for kind in self.handlers:
             require_kind(kind)
 
-    async def __call__(self, hint: UUID | None = None) -> Ran | None:
-        """Return how it ended; None where nothing is due.
+    async def __call__(
+        self,
+        hint: UUID | None = None,
+        *,
+        bulkhead_size: int | None = None,
+        tell: Callable[[Ran], None] = _tell_nobody,
+    ) -> Ran | None:
+        """Return how it ended; None where nothing is due that may run now.
 
         Cancelled, it gives the job back, so that another worker has it at once, and the try does not count.
+
+        Args:
+            hint: At a job that may be due.
+            bulkhead_size: How many jobs of the bulkhead's kinds may run at a time; None for any number.
+            tell: Takes what cannot be returned: a try that was given back, and one that is stuck.
 
         Raises:
             Unavailable: The store cannot be asked for work. Once something is claimed nothing is raised.
         """
-        job = await self.claims(hint, kinds=self.handlers.keys(), lease=self.lease)
-        if job is None:
-            return None
-        limit = asyncio.timeout(self.time_limit.total_seconds())
+        held_until = asyncio.get_running_loop().time() + self.lease.total_seconds()
+        claim = partial(self._claim, hint)
+        async with self.bulkhead.claimed(claim, self.handlers.keys(), bulkhead_size) as job:
+            return None if job is None else await self._try(job, held_until, tell)
+
+    async def _claim(self, hint: UUID | None, kinds: Collection[str]) -> LedgerEntry | None:
+        return await self.claims(hint, kinds=kinds, lease=self.lease)
+
+    async def _try(self, job: LedgerEntry, held_until: float, tell: Callable[[Ran], None]) -> Ran:
+        seconds = self.time_limits.get(job.kind, self.time_limit).total_seconds()
+        watch = Watch(
+            seconds, self.lease.total_seconds(), held_until, partial(self._renew, job),
+            lambda: tell(Ran(job, Outcome.STUCK)),
+        )  # fmt: skip
         try:
-            async with limit:
-                await self._do(job)
+            async with watch:
+                await self._do(job, watch)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or not task.cancelling():
                 return await self._failed(job, "What it waited for was cancelled.", final=False)
-            await self._end(job, lambda held, now: held.give_back(now))
+            after = await self._end(job, lambda held, now: held.give_back(now))
+            tell(Ran(job, Outcome.GIVEN_BACK if after else Outcome.LOST, None, after))
             raise
         except LeaseLost:
             return Ran(job, Outcome.LOST)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the job is tried again
-            seconds = self.time_limit.total_seconds()
-            told = f"It took longer than {seconds:g} s." if limit.expired() else _told(error)
+            if watch.is_lost:
+                return Ran(job, Outcome.LOST)
+            told = f"It took longer than {seconds:g} s." if watch.is_late else self._told(error)
             return await self._failed(job, told, final=isinstance(error, Undeliverable))
         return Ran(job, Outcome.DONE)
 
-    async def _do(self, job: LedgerEntry) -> None:
+    async def _renew(self, job: LedgerEntry) -> None:
+        async with self.transactions() as transaction:
+            transaction.ledger.renew(job, self.lease)
+            await transaction.commit()
+
+    async def _do(self, job: LedgerEntry, watch: Watch) -> None:
         effect = await self.handlers[job.kind](job)
+        watch.leave_lease()
         async with self.transactions() as transaction:
             transaction.ledger.finish(job)
             if effect is not None:
@@ -153,7 +198,8 @@ class RunJob:
             return None
         return held
 
-
-def _told(error: Exception) -> str:
-    """Return what is kept of an error: no stack, and of ours no more than anybody may read."""
-    return error.detail if isinstance(error, TaskFlowError) else f"{type(error).__name__}: {error}"
+    def _told(self, error: Exception) -> str:
+        """Return what is kept of an error: no stack, and of ours no more than anybody may read."""
+        if isinstance(error, TaskFlowError):
+            return error.detail
+        return self.redact(f"{type(error).__name__}: {error}")

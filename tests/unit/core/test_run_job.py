@@ -1,16 +1,19 @@
 """A worker's step: claim, do, and commit what came of it with the end of the job."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from support.samples import NOW, World, new_id
+from support.work import until
 from taskflow_core import (
     Effect,
+    JobKind,
     JobState,
     LedgerEntry,
     NotFound,
@@ -20,9 +23,12 @@ from taskflow_core import (
     Unavailable,
     Undeliverable,
 )
-from taskflow_core.ledger import LEASE
+from taskflow_core.ledger import LEASE, NOTICE_KINDS, NOTICE_TIME_LIMIT, TIME_LIMIT
 from taskflow_core.ports.persistence import Transaction
+from taskflow_core.use_cases.ledger import watch
+from taskflow_core.use_cases.ledger.bulkhead import Bulkhead
 from taskflow_memory import MemoryClaims
+from taskflow_memory.transactions import MemoryTransaction
 
 
 @dataclass
@@ -125,6 +131,12 @@ class TestFailed:
         doing.raises = NotFound("No such task.")
         await runner(world, doing)()
         assert world.store.ledger[job.id].error == "No such task."
+
+    async def test_of_others_errors_no_secret_is_kept(self, world: World, doing: Doing) -> None:
+        job = world.add_job()
+        doing.raises = LookupError("by postgresql://me:secret@here")
+        await runner(world, doing, redact=lambda text: text.replace("secret", "*"))()
+        assert world.store.ledger[job.id].error == "LookupError: by postgresql://me:*@here"
 
     async def test_an_effect_that_fails_leaves_nothing_behind(self, world: World, doing: Doing) -> None:
         job = world.add_job()
@@ -289,16 +301,19 @@ class TestLost:
 
 
 class TestCancelled:
+    told: list[Ran]
+
     async def begun(self, world: World, doing: Doing) -> asyncio.Task[Ran | None]:
         """A run whose handler has begun and does not end."""
         begun = asyncio.Event()
+        self.told = []
 
         async def hang(_: LedgerEntry) -> None:
             begun.set()
             await asyncio.Event().wait()
 
         doing.does = hang
-        task = asyncio.ensure_future(runner(world, doing)())
+        task = asyncio.ensure_future(runner(world, doing)(tell=self.told.append))
         await begun.wait()
         return task
 
@@ -312,6 +327,7 @@ class TestCancelled:
         assert (stored.state, stored.tries, stored.fence) == (JobState.PENDING, 0, 1)
         assert stored.is_due(NOW)
         assert world.queue.pop() == job.id
+        assert self.told == [Ran(doing.seen[0], Outcome.GIVEN_BACK, None, stored)]
 
     async def test_what_was_lost_meanwhile_is_not_given_back(self, world: World, doing: Doing) -> None:
         job = world.add_job()
@@ -321,3 +337,341 @@ class TestCancelled:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (world.store.ledger[job.id].state, world.store.ledger[job.id].tries) == (JobState.RUNNING, 2)
+        assert self.told == [Ran(doing.seen[0], Outcome.LOST)]
+
+
+async def some_rounds() -> None:
+    """As many as anything needs that is not going to happen."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class Held:
+    """Handlers whose jobs go on until they are let go, by kind."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.gate = asyncio.Event()
+
+    async def __call__(self, job: LedgerEntry) -> None:
+        self.began.append(job.kind)
+        await self.gate.wait()
+
+
+@dataclass
+class SlowClaims:
+    """Claims that wait until they are let go, and look at what is due after that, or before."""
+
+    world: World
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[frozenset[str]] = field(default_factory=list)
+    early: bool = False
+
+    async def __call__(
+        self, hint: UUID | None, *, kinds: Collection[str], lease: timedelta
+    ) -> LedgerEntry | None:
+        self.asked.append(frozenset(kinds))
+        claims = MemoryClaims(self.world.store)
+        seen = await claims(hint, kinds=kinds, lease=lease) if self.early else None
+        await self.gate.wait()
+        return seen if self.early else await claims(hint, kinds=kinds, lease=lease)
+
+
+class TestBulkhead:
+    """Jobs of kind "slow" share something that may be slow; two of them may run."""
+
+    def runner(self, world: World, claims: Any = None) -> tuple[RunJob, Held]:
+        held = Held()
+        run = RunJob(
+            claims or MemoryClaims(world.store), world.transactions, {"slow": held, "other": held},
+            lambda: 0.5, bulkhead=Bulkhead({"slow"}),
+        )  # fmt: skip
+        return run, held
+
+    async def test_no_more_of_them_run_than_may_and_others_do(self, world: World) -> None:
+        run, held = self.runner(world)
+        for kind in ("slow", "slow", "slow", "other"):
+            world.add_job(kind)
+        tries = [asyncio.ensure_future(run(bulkhead_size=2)) for _ in range(4)]
+        await until(lambda: len(held.began) == 3)
+        assert held.began == ["slow", "slow", "other"]
+        assert await tries[3] is None
+        held.gate.set()
+        await asyncio.gather(*tries)
+        ran = await run(bulkhead_size=2)
+        assert ran is not None
+        assert ran.job.kind == "slow"
+
+    async def test_without_a_size_all_may_run(self, world: World) -> None:
+        run, held = self.runner(world)
+        for _ in range(3):
+            world.add_job("slow")
+        tries = [asyncio.ensure_future(run()) for _ in range(3)]
+        await until(lambda: len(held.began) == 3)
+        held.gate.set()
+        await asyncio.gather(*tries)
+
+    async def test_a_hint_at_one_too_many_claims_another_kind(self, world: World) -> None:
+        run, held = self.runner(world)
+        first, second = world.add_job("slow"), world.add_job("slow")
+        other = world.add_job("other")
+        task = asyncio.ensure_future(run(first.id, bulkhead_size=1))
+        await until(lambda: bool(held.began))
+        held.gate.set()
+        ran = await run(second.id, bulkhead_size=1) if not task.done() else None
+        assert ran is not None
+        assert ran.job.id == other.id
+        await task
+
+    async def test_what_fails_or_is_cancelled_leaves_its_place(self, world: World) -> None:
+        run, held = self.runner(world)
+        for _ in range(2):
+            world.add_job("slow")
+        cancelled = asyncio.ensure_future(run(bulkhead_size=1))
+        await until(lambda: len(held.began) == 1)
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        held.gate.set()
+        assert await run(bulkhead_size=1) is not None
+
+    async def test_what_other_kinds_do_takes_no_place(self, world: World) -> None:
+        run, held = self.runner(world)
+        world.add_job("other")
+        task = asyncio.ensure_future(run(bulkhead_size=1))
+        await until(lambda: held.began == ["other"])
+        world.add_job("slow")
+        second = asyncio.ensure_future(run(bulkhead_size=1))
+        await until(lambda: held.began == ["other", "slow"])
+        held.gate.set()
+        await asyncio.gather(task, second)
+
+    async def test_a_claim_under_way_takes_a_place_until_it_is_known_what_it_brings(
+        self, world: World
+    ) -> None:
+        claims = SlowClaims(world)
+        run, held = self.runner(world, claims)
+        held.gate.set()
+        tries = [asyncio.ensure_future(run(bulkhead_size=1)) for _ in range(2)]
+        await some_rounds()
+        assert claims.asked == [{"slow", "other"}, {"other"}]
+        claims.gate.set()
+        await asyncio.gather(*tries)
+        assert await asyncio.ensure_future(run(bulkhead_size=1)) is None
+        assert claims.asked[-1] == {"slow", "other"}
+
+    async def test_who_was_turned_away_by_a_claim_that_came_too_early_is_not_forgotten(
+        self, world: World
+    ) -> None:
+        claims = SlowClaims(world, early=True)
+        run, held = self.runner(world, claims)
+        held.gate.set()
+        first = asyncio.ensure_future(run(bulkhead_size=1))
+        await some_rounds()
+        late = world.add_job("slow")
+        second = asyncio.ensure_future(run(late.id, bulkhead_size=1))
+        await some_rounds()
+        claims.gate.set()
+        ran = await first
+        assert await second is None
+        assert ran is not None
+        assert (ran.job.id, ran.outcome) == (late.id, Outcome.DONE)
+
+    async def test_what_tells_people_is_one_of_taskflows(self, world: World) -> None:
+        run = world.use_cases.run_job
+        assert isinstance(run, RunJob)
+        assert run.bulkhead.kinds == NOTICE_KINDS < run.handlers.keys()
+        assert run.time_limits == dict.fromkeys(NOTICE_KINDS, NOTICE_TIME_LIMIT)
+        assert run.time_limit == TIME_LIMIT < LEASE < NOTICE_TIME_LIMIT
+        assert JobKind.SAMPLE_REFUND not in NOTICE_KINDS
+
+
+class TestLease:
+    """It is renewed while a handler works, however long that takes."""
+
+    SHORT = timedelta(milliseconds=60)
+
+    @pytest.fixture
+    def renewed(self, monkeypatch: pytest.MonkeyPatch) -> list[Exception | None]:
+        """An entry for each renewal; what it raised, from `answers`."""
+        renewed: list[Exception | None] = []
+        self.answers: list[Exception] = []
+        really = MemoryTransaction.commit
+
+        async def commit(unit: MemoryTransaction, outcome: object = None) -> None:
+            if unit.ledger.renewed:
+                renewed.append(self.answers.pop(0) if self.answers else None)
+                if renewed[-1] is not None:
+                    raise renewed[-1]
+            await really(unit, outcome)
+
+        monkeypatch.setattr(MemoryTransaction, "commit", commit)
+        return renewed
+
+    async def test_a_long_try_is_renewed_and_done(
+        self, world: World, doing: Doing, renewed: list[Exception | None]
+    ) -> None:
+        job = world.add_job()
+
+        async def long(job: LedgerEntry) -> Effect:
+            await until(lambda: len(renewed) >= 2)
+            return refund_of(job)
+
+        doing.does = long
+        ran = await runner(world, doing, lease=timedelta(seconds=1.5))()
+        assert ran == Ran(doing.seen[0], Outcome.DONE)
+        assert world.store.refunds == {job.id: 1}
+
+    async def test_a_short_one_is_not(
+        self, world: World, doing: Doing, renewed: list[Exception | None]
+    ) -> None:
+        world.add_job()
+        await runner(world, doing)()
+        assert renewed == []
+
+    async def test_a_renewal_that_fails_is_tried_again(
+        self, world: World, doing: Doing, renewed: list[Exception | None]
+    ) -> None:
+        world.add_job()
+        self.answers = [Unavailable(), LookupError("anything")]
+
+        async def long(_: LedgerEntry) -> None:
+            await until(lambda: None in renewed)
+
+        doing.does = long
+        ran = await runner(world, doing, lease=timedelta(seconds=3))()
+        assert ran == Ran(doing.seen[0], Outcome.DONE)
+        assert [type(error) for error in renewed[:3]] == [Unavailable, LookupError, type(None)]
+
+    async def test_one_that_lost_its_claim_is_cut_off(self, world: World, doing: Doing) -> None:
+        job = world.add_job()
+
+        async def lose(_: LedgerEntry) -> None:
+            world.store.ledger[job.id].expire(NOW, 0)
+            world.store.ledger[job.id].claim(NOW)
+            await asyncio.Event().wait()
+
+        doing.does = lose
+        ran = await runner(world, doing, lease=self.SHORT)()
+        assert ran == Ran(doing.seen[0], Outcome.LOST)
+        assert world.store.ledger[job.id].fence == 2
+
+    async def test_so_is_one_whose_claim_can_not_be_renewed_until_it_is_out(
+        self, world: World, doing: Doing, renewed: list[Exception | None]
+    ) -> None:
+        world.add_job()
+        self.answers = [Unavailable() for _ in range(100)]
+
+        async def hang(_: LedgerEntry) -> None:
+            await asyncio.Event().wait()
+
+        doing.does = hang
+        ran = await runner(world, doing, lease=self.SHORT)()
+        assert ran == Ran(doing.seen[0], Outcome.LOST)
+        assert renewed
+
+    async def test_a_renewal_under_way_ends_before_the_effect(
+        self, world: World, doing: Doing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.add_job()
+        under_way, ended = asyncio.Event(), asyncio.Event()
+        really = MemoryTransaction.commit
+
+        async def commit(unit: MemoryTransaction, outcome: object = None) -> None:
+            if unit.ledger.renewed:
+                under_way.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ended.set()
+            await really(unit, outcome)
+
+        async def until_renewed(job: LedgerEntry) -> Effect:
+            await under_way.wait()
+            return refund_of(job)
+
+        monkeypatch.setattr(MemoryTransaction, "commit", commit)
+        doing.does = until_renewed
+        ran = await runner(world, doing, lease=timedelta(seconds=1.5))()
+        assert ran is not None
+        assert ran.outcome is Outcome.DONE
+        assert ended.is_set()
+
+
+class TestStuck:
+    """A handler that swallows its cancellation."""
+
+    @pytest.fixture(autouse=True)
+    def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(watch, "STUCK_AFTER", timedelta(milliseconds=30))
+
+    def deaf(self) -> tuple[asyncio.Event, Callable[[LedgerEntry], Awaitable[None]]]:
+        let_go = asyncio.Event()
+
+        async def handler(_: LedgerEntry) -> None:
+            while not let_go.is_set():
+                try:
+                    await let_go.wait()
+                except asyncio.CancelledError:
+                    continue
+
+        return let_go, handler
+
+    async def test_it_is_told_of_when_its_time_was_up(self, world: World, doing: Doing) -> None:
+        world.add_job()
+        let_go, doing.does = self.deaf()
+        told: list[Ran] = []
+        limit = timedelta(milliseconds=20)
+        task = asyncio.ensure_future(runner(world, doing, time_limit=limit)(tell=told.append))
+        await until(lambda: bool(told))
+        assert told == [Ran(doing.seen[0], Outcome.STUCK)]
+        let_go.set()
+        await task
+
+    async def test_it_is_when_its_lease_was_lost(self, world: World, doing: Doing) -> None:
+        job = world.add_job()
+        let_go, deaf = self.deaf()
+
+        async def lose(job: LedgerEntry) -> None:
+            world.store.ledger[job.id].claim(NOW)
+            await deaf(job)
+
+        doing.does = lose
+        told: list[Ran] = []
+        lease = timedelta(milliseconds=60)
+        task = asyncio.ensure_future(runner(world, doing, lease=lease)(tell=told.append))
+        await until(lambda: bool(told))
+        let_go.set()
+        assert await task == Ran(doing.seen[0], Outcome.LOST)
+        assert told == [Ran(doing.seen[0], Outcome.STUCK)]
+        assert world.store.ledger[job.id].fence == 2
+
+    async def test_a_lease_that_is_lost_after_its_time_was_up_changes_nothing(
+        self, world: World, doing: Doing
+    ) -> None:
+        world.add_job()
+        let_go, deaf = self.deaf()
+
+        async def lose(job: LedgerEntry) -> None:
+            world.store.ledger[job.id].claim(NOW)
+            await deaf(job)
+
+        doing.does = lose
+        told: list[Ran] = []
+        run = runner(world, doing, time_limit=timedelta(milliseconds=1), lease=timedelta(milliseconds=90))
+        task = asyncio.ensure_future(run(tell=told.append))
+        await asyncio.sleep(0.15)
+        let_go.set()
+        assert await task == Ran(doing.seen[0], Outcome.LOST)
+        assert told == [Ran(doing.seen[0], Outcome.STUCK)]
+
+    async def test_one_that_listens_is_not(self, world: World, doing: Doing) -> None:
+        world.add_job()
+        told: list[Ran] = []
+
+        async def hang(_: LedgerEntry) -> None:
+            await asyncio.Event().wait()
+
+        doing.does = hang
+        await runner(world, doing, time_limit=timedelta(milliseconds=20))(tell=told.append)
+        await asyncio.sleep(0.06)
+        assert told == []
