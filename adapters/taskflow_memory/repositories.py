@@ -24,9 +24,9 @@ class MemoryTaskRepository:
     store: MemoryStore
     added: list[Task] = field(default_factory=list)
     written: list[tuple[Task, HistoryEntry]] = field(default_factory=list)
-    told: dict[UUID, datetime] = field(default_factory=dict)
+    told: set[tuple[UUID, datetime]] = field(default_factory=set)
     told_by: list[LedgerEntry] = field(default_factory=list)
-    rearmed: list[tuple[UUID, datetime]] = field(default_factory=list)
+    rearmed: set[tuple[UUID, datetime]] = field(default_factory=set)
 
     async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
         """Return copies; the unit alone is the lock."""
@@ -35,9 +35,11 @@ class MemoryTaskRepository:
         found = (self.store.tasks[id] for id in ids if id in self.store.tasks)
         return {task.id: replace(task) for task in found if self.store.live_user(task.user_id)}
 
-    def add(self, task: Task, entry: HistoryEntry) -> None:
+    def add(self, task: Task, entry: HistoryEntry, *, told: bool = False) -> None:
         """Keep a copy for `commit`."""
         self.added.append(replace(task))
+        if told and task.due_date is not None and task.due_date < self.store.clock():
+            self.told.add((task.id, task.due_date))
         self.save(task, entry)
 
     def save(self, task: Task, entry: HistoryEntry) -> None:
@@ -49,7 +51,7 @@ class MemoryTaskRepository:
         now = self.store.clock()
         chosen = self._untold(now)[: len(ids)]
         for id, (due_date, task_id) in zip(ids, chosen, strict=False):
-            self.told[task_id] = due_date
+            self.told.add((task_id, due_date))
             payload = {"due_date": as_text(due_date) or ""}
             entry = LedgerEntry.create(
                 id=id,
@@ -64,24 +66,22 @@ class MemoryTaskRepository:
 
     def _untold(self, now: datetime) -> list[tuple[datetime, UUID]]:
         """Return due date and id of what is overdue and was not told of, the longest overdue first."""
-        told = self.store.told | self.told
         live = [task for task in self.store.tasks.values() if task.deleted_at is None]
         overdue = [(task.due_date, task.id) for task in live if task.due_date and task.is_overdue(now)]
-        return sorted((due_date, id) for due_date, id in overdue if told.get(id) != due_date)
+        told = self.store.told | self.told
+        return sorted((due_date, id) for due_date, id in overdue if (id, due_date) not in told)
 
     def rearm(self, task_id: UUID, due_date: datetime) -> None:
         """Keep for `commit` what is to be forgotten."""
-        self.rearmed.append((task_id, due_date))
+        self.rearmed.add((task_id, due_date))
 
     def write(self) -> None:
         """Write what was kept for `commit`."""
         for task, entry in self.written:
             self.store.put_task(task, entry)
         self.store.told |= self.told
+        self.store.told -= self.rearmed
         self.store.ledger |= {job.id: job for job in self.told_by}
-        for task_id, due_date in self.rearmed:
-            if self.store.told.get(task_id) == due_date:
-                del self.store.told[task_id]
 
 
 @dataclass(slots=True)

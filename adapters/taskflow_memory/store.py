@@ -49,7 +49,7 @@ class MemoryStore:
         history: By task, oldest first.
         data_versions: By owner; see `data_version`.
         attempts: Tries to log in by subject: how many in a row, and when the last was.
-        told: By task, the due date that its owner was last told of.
+        told: Tasks and due dates that an owner was told of.
         scans: By name, when each is due.
         keys: Idempotency keys by owner and key.
         refunds: How many there are of each sample.
@@ -65,7 +65,7 @@ class MemoryStore:
     events: dict[UUID, SecurityEvent] = field(default_factory=dict)
     attempts: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     ledger: dict[UUID, LedgerEntry] = field(default_factory=dict)
-    told: dict[UUID, datetime] = field(default_factory=dict)
+    told: set[tuple[UUID, datetime]] = field(default_factory=set)
     scans: dict[str, datetime] = field(default_factory=lambda: dict.fromkeys(SCANS, _ALWAYS))
     keys: dict[tuple[UUID, str], StoredKey] = field(default_factory=dict)
     refunds: Counter[UUID] = field(default_factory=Counter)
@@ -130,10 +130,10 @@ class MemoryStore:
         for task_id in tasks:
             del self.tasks[task_id]
             del self.history[task_id]
-            self.told.pop(task_id, None)
         for user_id in users:
             del self.users[user_id]
             self.data_versions.pop(user_id, None)
+        self.told = {mark for mark in self.told if mark[0] in self.tasks}
         gone = set(users)
         self.sessions = {id: session for id, session in self.sessions.items() if session.user_id not in gone}
         self.events = {id: event for id, event in self.events.items() if event.user_id not in gone}

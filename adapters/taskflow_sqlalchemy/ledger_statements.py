@@ -131,12 +131,15 @@ TELL_OVERDUE: Final = """
 WITH due AS MATERIALIZED (
   SELECT id, due_date FROM tasks
   WHERE deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS')
-    AND notified_due_date IS DISTINCT FROM due_date AND due_date < now()
+    AND notified_due_date IS DISTINCT FROM due_date AND (due_date = ANY (told_due_dates)) IS NOT TRUE
+    AND due_date < now()
   ORDER BY due_date, id LIMIT cardinality(%(ids)s::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
 ), numbered AS (
   SELECT id, due_date, row_number() OVER (ORDER BY due_date, id) AS number FROM due
 ), marked AS (
-  UPDATE tasks SET notified_due_date = due_date WHERE id = ANY(ARRAY(SELECT id FROM due))
+  UPDATE tasks SET notified_due_date = due_date, told_due_dates = CASE WHEN notified_due_date IS NULL
+    THEN told_due_dates ELSE array_append(told_due_dates, notified_due_date) END
+  WHERE id = ANY(ARRAY(SELECT id FROM due))
 )
 INSERT INTO ledger (id, kind, subject, payload, state, tries, max_tries, fence, run_at, created_at)
 SELECT given.id, 'task.overdue', numbered.id, jsonb_build_object('due_date',
@@ -146,10 +149,17 @@ SELECT given.id, 'task.overdue', numbered.id, jsonb_build_object('due_date',
 FROM numbered JOIN unnest(%(ids)s::uuid[]) WITH ORDINALITY AS given(id, number) USING (number)
 RETURNING id
 """
-"""Waits for nobody: a task that somebody changes just now is the next round's."""
+"""Waits for nobody: a task that somebody changes just now is the next round's.
+
+What was told of is `notified_due_date` and, where there was another before it, `told_due_dates`: of most
+tasks no array is ever written.
+"""
 
 REARM: Final = """
-UPDATE tasks SET notified_due_date = NULL WHERE id = %(id)s AND notified_due_date = %(due_date)s::timestamptz
+UPDATE tasks SET notified_due_date = nullif(notified_due_date, %(due_date)s::timestamptz),
+  told_due_dates = nullif(array_remove(told_due_dates, %(due_date)s::timestamptz), '{}')
+WHERE id = %(id)s
+  AND (notified_due_date = %(due_date)s::timestamptz OR %(due_date)s::timestamptz = ANY (told_due_dates))
 """
 
 WAIT_FOR_KEY: Final = """

@@ -87,7 +87,7 @@ WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%(tasks)s::json) AS x(
     id uuid, user_id uuid, title text, description text, status text, priority smallint,
     due_date timestamptz, created_at timestamptz, updated_at timestamptz, completed_at timestamptz,
-    deleted_at timestamptz, version int)
+    deleted_at timestamptz, version int, told bool)
 ), owners AS (
   UPDATE users SET data_version = data_version + 1
   WHERE id = ANY(%(owners)s::uuid[]) AND deleted_at IS NULL RETURNING id
@@ -96,9 +96,11 @@ WITH x AS MATERIALIZED (
   SELECT 1 WHERE (SELECT count(*) FROM owners) = cardinality(%(owners)s::uuid[])
 ), added AS (
   INSERT INTO tasks (id, user_id, title, description, status, priority, due_date,
-                     created_at, updated_at, completed_at, deleted_at, version)
+                     created_at, updated_at, completed_at, deleted_at, version, notified_due_date)
   SELECT x.id, x.user_id, x.title, x.description, x.status, x.priority, x.due_date,
-         x.created_at, x.updated_at, x.completed_at, x.deleted_at, x.version FROM x, complete RETURNING id
+         x.created_at, x.updated_at, x.completed_at, x.deleted_at, x.version,
+         CASE WHEN x.told AND x.due_date < now() THEN x.due_date END
+  FROM x, complete RETURNING id
 ), told AS ({_HISTORY} JOIN added ON added.id = h.task_id)
 SELECT id FROM added
 """  # noqa: S608 put together from constants

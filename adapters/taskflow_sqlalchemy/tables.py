@@ -85,8 +85,9 @@ tasks = Table(
     Column("completed_at", _time),
     Column("deleted_at", _time),
     Column("version", Integer, nullable=False),
-    # The due date for which its owner was told that it is overdue.
+    # The due date for which its owner was last told that it is overdue, and those before that one.
     Column("notified_due_date", _time),
+    Column("told_due_dates", ARRAY(_time)),
     PrimaryKeyConstraint("id", name="tasks_pkey"),
     ForeignKeyConstraint(["user_id"], ["users.id"], name="tasks_user_id_fkey", ondelete="CASCADE"),
     CheckConstraint("char_length(title) BETWEEN 1 AND 255", name="tasks_title_check"),
@@ -110,14 +111,15 @@ tasks = Table(
     ),
     # Everyone's deleted, newest first.
     Index("tasks_deleted_idx", text("id DESC"), postgresql_where=text("deleted_at IS NOT NULL")),
-    # TaskRepository.tell_overdue: open, and not told of for this due date.
+    # TaskRepository.tell_overdue: open, and never told of for this due date.
     Index(
         "tasks_overdue_idx",
         "due_date",
         "id",
         postgresql_where=text(
             "deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS') "
-            "AND notified_due_date IS DISTINCT FROM due_date"
+            "AND notified_due_date IS DISTINCT FROM due_date "
+            "AND (due_date = ANY (told_due_dates)) IS NOT TRUE"
         ),
     ),
     # Upkeep.remove: deleted too long ago.

@@ -45,7 +45,7 @@ class SqlAlchemyTasks:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self._loaded: dict[UUID, tuple[UUID, str, str | None]] = {}
-        self._added: list[tuple[Task, HistoryEntry]] = []
+        self._added: list[tuple[Task, HistoryEntry, bool]] = []
         self._saved: list[tuple[Task, HistoryEntry]] = []
         self._rearmed: list[Statement] = []
 
@@ -66,9 +66,9 @@ class SqlAlchemyTasks:
         self._loaded.update((id, (task.user_id, task.title, task.description)) for id, task in tasks.items())
         return tasks
 
-    def add(self, task: Task, entry: HistoryEntry) -> None:
+    def add(self, task: Task, entry: HistoryEntry, *, told: bool = False) -> None:
         """Keep a new task for `commit`."""
-        self._added.append((task, entry))
+        self._added.append((task, entry, told))
 
     def save(self, task: Task, entry: HistoryEntry) -> None:
         """Keep a loaded task for `commit`."""
@@ -98,12 +98,12 @@ class SqlAlchemyTasks:
         """
         if not self._added:
             return []
-        rows = [{**_row(task), "created_at": task.created_at} for task, _ in self._added]
-        for row, (task, _) in zip(rows, self._added, strict=True):
+        rows = [{**_row(task), "created_at": task.created_at, "told": told} for task, _, told in self._added]
+        for row, (task, _, _) in zip(rows, self._added, strict=True):
             row.update(title=task.title, description=task.description)
-        owners = {task.user_id for task, _ in self._added}
+        owners = {task.user_id for task, _, _ in self._added}
         sql, parameters = _write(
-            ADD_TASKS_AND_JOBS if jobs else ADD_TASKS, rows, owners, (entry for _, entry in self._added)
+            ADD_TASKS_AND_JOBS if jobs else ADD_TASKS, rows, owners, (entry for _, entry, _ in self._added)
         )
         for _, work in jobs:
             parameters.update(work)

@@ -15,7 +15,8 @@ SELECT
   (SELECT count(*) FROM ledger WHERE state IN ('pending', 'running')),
   (SELECT count(*) FROM tasks
    WHERE deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS')
-     AND due_date < now() + interval '1 minute' AND notified_due_date IS DISTINCT FROM due_date)
+     AND due_date < now() + interval '1 minute' AND notified_due_date IS DISTINCT FROM due_date
+     AND (due_date = ANY (told_due_dates)) IS NOT TRUE)
 """
 
 

@@ -2,7 +2,7 @@
 
 What an export wrote goes in again: title, description, status, priority, due date and owner are kept. Ids,
 versions, times and history are not: an imported task is a new one, and one that is completed was
-completed now.
+completed now. Nobody is told of any of it, unless that is asked for.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import msgspec
 from taskflow_bootstrap.retried import Retried
 from taskflow_cli import options
 from taskflow_cli.errors import INCOMPLETE, faults_of
-from taskflow_cli.output import printable, progress_bar
+from taskflow_cli.output import progress_bar
 from taskflow_cli.session import Session, with_session
+from taskflow_cli.tables import printable
 from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
 from taskflow_http import schemas
 
@@ -45,15 +46,22 @@ Chunk = list[tuple[int, bytes | None]]
 @click.option(
     "--from-line", type=click.IntRange(min=1), default=1, help="Begin there, to go on after a stop."
 )
+@click.option(
+    "--notify", is_flag=True, help="Tell owners of what becomes theirs, and of what is overdue already."
+)
 @with_session
-async def import_tasks(session: Session, source: IO[bytes], owner: str | None, from_line: int) -> None:
+async def import_tasks(
+    session: Session, source: IO[bytes], owner: str | None, from_line: int, *, notify: bool
+) -> None:
     """Create a task for each line of a file of JSON Lines.
 
     A line is the body of POST /tasks; what an export adds to it is ignored. A line that is wrong is told
     by its number, and the others are kept. It ends with exit code 1 where a line failed.
+
+    Nobody is told of these tasks, unless with --notify. Due dates to come are told of when they pass.
     """
     owner_id = None if owner is None else await session.user_id(owner)
-    run = _Import(session, owner_id, next_line=from_line)
+    run = _Import(session, owner_id, notify, next_line=from_line)
     with options.interruptible(), progress_bar("Importing", _size(source)) as progress:
         try:
             for chunk in _chunks(_lines(source, from_line, progress)):
@@ -77,6 +85,7 @@ class _Import:
 
     session: Session
     owner: UUID | None
+    notify: bool
     next_line: int
     created: int = 0
     failed: int = 0
@@ -99,7 +108,7 @@ class _Import:
 
     async def _create(self, use_cases: UseCases, line: bytes | None) -> Faults:
         try:
-            await use_cases.create_task(_parsed(line, self.owner), self.session.actor)
+            await use_cases.create_task(_parsed(line, self.owner, notify=self.notify), self.session.actor)
         except Unavailable:
             raise
         except InvalidInput as error:
@@ -138,7 +147,7 @@ def _chunks(lines: Iterator[tuple[int, bytes | None]]) -> Iterator[Chunk]:
         yield chunk
 
 
-def _parsed(line: bytes | None, owner: UUID | None) -> NewTask:
+def _parsed(line: bytes | None, owner: UUID | None, *, notify: bool) -> NewTask:
     from taskflow_http.examination import examine
 
     if line is None:
@@ -162,6 +171,7 @@ def _parsed(line: bytes | None, owner: UUID | None) -> NewTask:
         priority=shaped.priority,
         due_date=shaped.due_date,
         user_id=owner or own,
+        notify=notify,
     )
 
 

@@ -42,8 +42,11 @@ class TaskRepository(Protocol):
         """
         ...
 
-    def add(self, task: Task, entry: HistoryEntry) -> None:
-        """Keep a new task and its first history entry; written by `commit`."""
+    def add(self, task: Task, entry: HistoryEntry, *, told: bool = False) -> None:
+        """Keep a new task and its first history entry; written by `commit`.
+
+        With `told` it counts as told of for its due date, where that has passed by the store's time.
+        """
         ...
 
     def save(self, task: Task, entry: HistoryEntry) -> None:
@@ -51,11 +54,12 @@ class TaskRepository(Protocol):
         ...
 
     async def tell_overdue(self, ids: Sequence[UUID], *, max_tries: int) -> Sequence[UUID]:
-        """Mark tasks as told of that are overdue by the store's time and were not told of for this due date.
+        """Mark tasks as told of that are overdue by the store's time, never told of for this due date.
 
         Up to one for each of `ids`, the longest overdue first, past those that others hold; for each there is
         a ledger entry of kind `JobKind.TASK_OVERDUE` by one of these ids, with the task as its subject and
-        `due_date` (`tasks.as_text`) in its payload, all in one statement. Neither versions nor history move.
+        `due_date` (`tasks.as_text`) in its payload, all in one statement. Every due date that a task was told
+        of stays marked, whatever it is moved to. Neither versions nor history move.
 
         Returns:
             The ids that were taken.
@@ -63,7 +67,7 @@ class TaskRepository(Protocol):
         ...
 
     def rearm(self, task_id: UUID, due_date: datetime) -> None:
-        """Have `commit` forget that a task was told of for this due date, if it was for this one."""
+        """Have `commit` forget that a task was told of for this due date, and for no other."""
         ...
 
 

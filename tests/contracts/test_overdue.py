@@ -43,6 +43,22 @@ async def change(persistence: Persistence, task: Task, changes: TaskChanges) -> 
         await unit.commit()
 
 
+async def add_told(persistence: Persistence, owner: UUID, **given: object) -> Task:
+    """A task that counts as told of, where it is overdue already."""
+    task = new_task(owner, **given)
+    async with persistence.transactions() as unit:
+        unit.tasks.add(task, entry_of(task), told=True)
+        await unit.commit()
+    return task
+
+
+async def rearm(persistence: Persistence, task: Task, due_date: datetime, *, commit: bool = True) -> None:
+    async with persistence.transactions() as unit:
+        unit.tasks.rearm(task.id, due_date)
+        if commit:
+            await unit.commit()
+
+
 @pytest.fixture
 async def owner(persistence: Persistence) -> UUID:
     return (await persistence.new_user()).id
@@ -171,6 +187,87 @@ class TestArming:
         assert await told_of(persistence) == {task.id}
         assert await told_of(persistence) == set()
 
+    async def test_a_due_date_that_comes_back_is_not_told_of_again(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        first, second, third = (ago(n * HOUR) for n in (3, 2, 1))
+        task = await persistence.new_task(owner, due_date=first)
+        assert await told_of(persistence) == {task.id}
+        for due_date, new in (
+            (second, True), (first, False), (second, False), (third, True), (first, False), (second, False),
+            (third, False),
+        ):  # fmt: skip
+            await change(persistence, task, TaskChanges(due_date=due_date))
+            jobs = await tell(persistence)
+            assert [job.payload["due_date"] for job in jobs] == ([as_text(due_date)] if new else [])
+
+    async def test_one_that_was_a_mistake_lets_none_before_it_be_told_of_again(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        meant, mistaken = ago(2 * HOUR), ago(HOUR)
+        task = await persistence.new_task(owner, due_date=meant)
+        await tell(persistence)
+        await change(persistence, task, TaskChanges(due_date=mistaken))
+        assert await told_of(persistence) == {task.id}
+        await change(persistence, task, TaskChanges(due_date=meant))
+        await rearm(persistence, task, mistaken)  # as its job does that finds it moved
+        assert await told_of(persistence) == set()
+        await change(persistence, task, TaskChanges(due_date=mistaken))
+        assert await told_of(persistence) == {task.id}
+        assert await told_of(persistence) == set()
+
+    async def test_an_earlier_one_can_be_armed_by_itself(self, persistence: Persistence, owner: UUID) -> None:
+        first, second, third = (ago(n * HOUR) for n in (3, 2, 1))
+        task = await persistence.new_task(owner, due_date=first)
+        await tell(persistence)
+        for due_date in (second, third):
+            await change(persistence, task, TaskChanges(due_date=due_date))
+            await tell(persistence)
+        await rearm(persistence, task, first)
+        assert await told_of(persistence) == set()  # it is due at the third
+        for due_date, new in (
+            (second, False),
+            (first, True),
+            (second, False),
+            (third, False),
+            (first, False),
+        ):
+            await change(persistence, task, TaskChanges(due_date=due_date))
+            assert await told_of(persistence) == ({task.id} if new else set())
+
+    async def test_while_its_job_waits_moving_it_to_and_fro_makes_no_other(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        due_date = ago(HOUR)
+        task = await persistence.new_task(owner, due_date=due_date)
+        (job,) = await tell(persistence)
+        for moved in (ago(2 * HOUR), ago(-HOUR), None):
+            await change(persistence, task, TaskChanges(due_date=moved))
+            await tell(persistence)
+            await change(persistence, task, TaskChanges(due_date=due_date))
+            assert await tell(persistence) == []
+        assert await persistence.states(job) == [JobState.PENDING]
+
+    async def test_closed_in_time_and_opened_again_it_is_told_of_once(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        due_date = ago(HOUR)
+        task = await persistence.new_task(owner, due_date=due_date)
+        await tell(persistence)
+        await change(persistence, task, TaskChanges(status=Status.COMPLETED))
+        await rearm(persistence, task, due_date)
+        told = []
+        for status in (
+            Status.PENDING,
+            Status.CANCELLED,
+            Status.IN_PROGRESS,
+            Status.COMPLETED,
+            Status.PENDING,
+        ):
+            await change(persistence, task, TaskChanges(status=status))
+            told.append(await told_of(persistence))
+        assert told == [{task.id}, set(), set(), set(), set()]
+
     async def test_no_other_change_does(self, persistence: Persistence, owner: UUID) -> None:
         other = await persistence.new_user()
         task = await persistence.new_task(owner, due_date=ago(HOUR))
@@ -197,16 +294,12 @@ class TestArming:
         other = await persistence.new_task(owner, due_date=due_date)
         await tell(persistence)
 
-        async def rearm(for_: datetime, *, commit: bool) -> set[UUID | None]:
-            async with persistence.transactions() as unit:
-                unit.tasks.rearm(task.id, for_)
-                if commit:
-                    await unit.commit()
-            return await told_of(persistence)
-
-        assert await rearm(due_date, commit=False) == set()
-        assert await rearm(due_date + timedelta(microseconds=1), commit=True) == set()
-        assert await rearm(due_date, commit=True) == {task.id}
+        await rearm(persistence, task, due_date, commit=False)
+        assert await told_of(persistence) == set()
+        await rearm(persistence, task, due_date + timedelta(microseconds=1))
+        assert await told_of(persistence) == set()
+        await rearm(persistence, task, due_date)
+        assert await told_of(persistence) == {task.id}
         assert await told_of(persistence) == set()
         assert other.id != task.id
 
@@ -249,7 +342,85 @@ class TestArming:
         assert await told_of(persistence) == {task.id}
 
 
+class TestAddedAsTold:
+    async def test_what_is_overdue_already_counts_as_told_of_whatever_its_status(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        statuses = (Status.PENDING, Status.IN_PROGRESS, Status.COMPLETED, Status.CANCELLED)
+        tasks = [await add_told(persistence, owner, due_date=ago(HOUR), status=each) for each in statuses]
+        other = await persistence.new_task(owner, due_date=ago(HOUR))
+        assert await told_of(persistence) == {other.id}
+        for task in tasks[2:]:
+            await change(persistence, task, TaskChanges(status=Status.PENDING))
+        assert await told_of(persistence) == set()
+        for task in tasks:
+            await change(persistence, task, TaskChanges(due_date=ago(2 * HOUR)))
+        assert await told_of(persistence) == {task.id for task in tasks}
+        for task in tasks:
+            await change(persistence, task, TaskChanges(due_date=task.due_date))
+        assert await told_of(persistence) == set()
+
+    async def test_what_falls_overdue_later_is_told_of(self, persistence: Persistence, owner: UUID) -> None:
+        without = await add_told(persistence, owner)
+        task = await add_told(persistence, owner, due_date=ago(-3 * SECOND))
+        assert await told_of(persistence) == set()
+        await change(persistence, without, TaskChanges(due_date=ago(HOUR)))
+        assert await told_of(persistence) == {without.id}
+        async with asyncio.timeout(20):
+            while not (told := await told_of(persistence)):  # noqa: ASYNC110 - nothing tells that time went by
+                await asyncio.sleep(0.1)
+        assert told == {task.id}
+
+
 class TestRaces:
+    async def test_of_due_dates_that_come_and_go_each_is_told_of_once(
+        self, persistence: Persistence, owner: UUID
+    ) -> None:
+        due_dates = [ago(n * HOUR) for n in (1, 2, 3)]
+        tasks = [await persistence.new_task(owner, due_date=due_dates[0]) for _ in range(4)]
+        jobs: list[LedgerEntry] = []
+
+        async def come_and_go(task: Task) -> None:
+            for due_date in due_dates[1:] + due_dates * 2:
+                await change(persistence, task, TaskChanges(due_date=due_date))
+
+        async def scan() -> None:
+            for _ in range(8):
+                jobs.extend(await tell(persistence, 3))
+
+        await asyncio.gather(*(come_and_go(task) for task in tasks), scan(), scan())
+        for due_date in due_dates:
+            for task in tasks:
+                await change(persistence, task, TaskChanges(due_date=due_date))
+            jobs.extend(await tell(persistence))
+        told = [(job.subject, job.payload["due_date"]) for job in jobs]
+        assert len(told) == len(set(told)) == len(tasks) * len(due_dates)
+
+    async def test_arming_that_waited_for_a_change_forgets_no_more_than_its_own(
+        self, concurrent_persistence: Persistence
+    ) -> None:
+        persistence = concurrent_persistence
+        owner = await persistence.new_user()
+        meant, mistaken = ago(2 * HOUR), ago(HOUR)
+        task = await persistence.new_task(owner.id, due_date=meant)
+        await tell(persistence)
+        await change(persistence, task, TaskChanges(due_date=mistaken))
+        await tell(persistence)
+        async with persistence.transactions() as unit:
+            loaded = (await unit.tasks.load([task.id]))[task.id]
+            late = asyncio.ensure_future(rearm(persistence, task, mistaken))
+            await asyncio.sleep(0.1)
+            assert not late.done()
+            back = TaskChanges(due_date=meant)
+            entry = loaded.change(back, entry_id=new_id(), actor=OPERATOR, now=datetime.now(UTC))
+            assert entry is not None
+            unit.tasks.save(loaded, entry)
+            await unit.commit()
+        await late
+        assert await told_of(persistence) == set()
+        await change(persistence, task, TaskChanges(due_date=mistaken))
+        assert await told_of(persistence) == {task.id}
+
     async def test_schedulers_at_once_tell_of_each_once(self, persistence: Persistence, owner: UUID) -> None:
         tasks = [new_task(owner, due_date=ago(HOUR)) for _ in range(60)]
         await persistence.add_tasks(*tasks)

@@ -49,7 +49,7 @@ class TellOverdue:
 
 @dataclass(frozen=True, slots=True)
 class TellAssigned:
-    """Tells somebody that a task became theirs, unless it is gone again."""
+    """Tells somebody that a task became theirs, unless it is gone again or closed by now."""
 
     tasks: TaskReads
     users: UserReads
@@ -58,7 +58,7 @@ class TellAssigned:
     async def __call__(self, job: LedgerEntry) -> Effect | None:
         """Send the notice."""
         task = await self.tasks.task(_subject(job), owner=UUID(job.payload["user_id"]))
-        if task is None:
+        if task is None or not task.status.is_open:
             return None
         owner = await self.users.user(task.user_id)
         if owner is not None and owner.active and owner.notifications:

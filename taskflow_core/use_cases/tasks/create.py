@@ -24,6 +24,8 @@ class NewTask:
 
     Attributes:
         user_id: Whose; None for the actor's own.
+        notify: Whether the owner is told that it is theirs, and that it is overdue where it is already.
+            Due dates to come are told of in any case.
     """
 
     title: str
@@ -32,6 +34,7 @@ class NewTask:
     priority: Priority = Priority.MEDIUM
     due_date: datetime | None = None
     user_id: UUID | None = None
+    notify: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,9 @@ class CreateTask:
         try:
             async with self.transactions(actor.once) as transaction:
                 transaction.replay()
-                transaction.tasks.add(task, entry)
-                keep_assigned(transaction, task, entry, actor, self.ids)
+                transaction.tasks.add(task, entry, told=not command.notify)
+                if command.notify:
+                    keep_assigned(transaction, task, entry, actor, self.ids)
                 await transaction.commit(TaskView.of(task))
         except UnknownOwner as error:
             if actor.owns(owner):

@@ -1,13 +1,16 @@
 """`taskflow tasks import` and `export` over memory."""
 
+import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from support.cli import Cli
 from support.samples import NOW, World, new_id
 from taskflow_cli.importing import CHUNK_LINES, LINE_BYTES_MAX
-from taskflow_core import Contention, NewTask, Priority, Status, Unavailable
+from taskflow_core import Contention, JobKind, NewTask, Priority, Status, Unavailable
+from taskflow_core.use_cases.tasks import notify_overdue
 
 FAULTY = [
     (b'{"title": "Good"}', None),
@@ -121,6 +124,34 @@ def test_it_begins_at_a_line(taskflow: Cli, world: World) -> None:
     lines = b"".join(b'{"title": "%d"}\n' % number for number in range(1, 6))
     assert taskflow("tasks", "import", "-", "--owner", ada.id, "--from-line", 4, stdin=lines).exit_code == 0
     assert sorted(task.title for task in world.store.tasks.values()) == ["4", "5"]
+
+
+def notices(world: World) -> list[str]:
+    """What anybody is to be told of, once what is overdue is seen."""
+    world.clock.forward(notify_overdue.EVERY)
+    asyncio.run(world.use_cases.notify_overdue())
+    return sorted(job.kind for job in world.jobs())
+
+
+def test_nobody_is_told_of_what_is_imported_unless_asked_for(taskflow: Cli, world: World) -> None:
+    ada = world.add_user()
+    late = NOW - timedelta(days=1)
+    lines = b'{"title": "x"}\n' + json.dumps({"title": "x", "dueDate": late.isoformat()}).encode()
+    command = ("tasks", "import", "-", "--owner", ada.id)
+    assert taskflow(*command, stdin=lines).exit_code == 0
+    assert len(world.store.tasks) == 2
+    assert notices(world) == []
+    assert taskflow(*command, "--notify", stdin=lines).exit_code == 0
+    assert notices(world) == [JobKind.TASK_ASSIGNED, JobKind.TASK_ASSIGNED, JobKind.TASK_OVERDUE]
+
+
+def test_due_dates_to_come_are_told_of_when_they_pass(taskflow: Cli, world: World) -> None:
+    ada = world.add_user()
+    line = json.dumps({"title": "x", "dueDate": (NOW + timedelta(days=1)).isoformat()}).encode()
+    assert taskflow("tasks", "import", "-", "--owner", ada.id, stdin=line).exit_code == 0
+    assert notices(world) == []
+    world.clock.forward(timedelta(days=1))
+    assert notices(world) == [JobKind.TASK_OVERDUE]
 
 
 class Failing:

@@ -1,5 +1,6 @@
 """Who is told that a task became theirs: whoever did not make it so."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,8 @@ from taskflow_core import (
     TaskChanges,
     User,
 )
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -62,6 +65,24 @@ async def test_what_the_operator_makes_is(world: World) -> None:
     user = world.add_user()
     task = await world.use_cases.create_task(NewTask(title="T", user_id=user.id), OPERATOR)
     assert told(world) == [(task.id, str(user.id))]
+
+
+async def test_of_one_that_is_made_quietly_nobody_is_told_before_its_next_due_date(world: World) -> None:
+    user = world.add_user()
+    past, coming = NOW - HOUR, NOW + HOUR
+    tasks = [
+        await world.use_cases.create_task(
+            NewTask(title="T", user_id=user.id, due_date=due_date, notify=False), OPERATOR
+        )
+        for due_date in (None, past, coming)
+    ]
+    assert not await world.use_cases.notify_overdue()
+    assert world.jobs() == []
+    world.clock.forward(2 * HOUR)
+    assert await world.use_cases.notify_overdue()
+    assert [job.subject for job in world.jobs(JobKind.TASK_OVERDUE)] == [tasks[2].id]
+    await move(world, [task.id for task in tasks], world.add_user().id, OPERATOR, batch=True)
+    assert len(told(world)) == 3
 
 
 @pytest.mark.parametrize("batch", [False, True])

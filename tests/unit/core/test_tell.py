@@ -28,6 +28,7 @@ from taskflow_core import (
     TaskChange,
     TaskChanges,
     TaskDeletion,
+    Unavailable,
     Undeliverable,
     User,
     UserChange,
@@ -124,11 +125,62 @@ class TestOverdue:
             await world.use_cases.change_task(TaskChange(task.id, changes[how]), owner)
         await work(world)
         assert world.notifier.sent == []
-        assert world.store.told == {}
+        assert world.store.told == set()
         stored = world.store.tasks[task.id]
         stored.deleted_at, stored.status, stored.due_date = None, Status.PENDING, DUE
         await scan(world)
         assert len(world.notifier.sent) == 1
+
+    async def test_each_due_date_is_told_of_once_however_often_it_comes_back(self, world: World) -> None:
+        task = self.overdue(world)
+        owner = actor(world.store.users[task.user_id])
+        later = DUE + timedelta(minutes=1)
+        for due_date in (DUE, later, DUE, later, DUE):
+            await world.use_cases.change_task(TaskChange(task.id, TaskChanges(due_date=due_date)), owner)
+            await scan(world)
+        told = [notice.facts["due_date"] for notice in world.notifier.sent]
+        assert told == [as_text(DUE), as_text(later)]
+
+    async def test_a_due_date_set_by_mistake_makes_no_second_notice_of_the_one_that_was_meant(
+        self, world: World
+    ) -> None:
+        task = self.overdue(world)
+        owner = actor(world.store.users[task.user_id])
+        await scan(world)
+        mistaken = TaskChange(task.id, TaskChanges(due_date=DUE + timedelta(minutes=1)))
+        await world.use_cases.change_task(mistaken, owner)
+        world.clock.forward(notify_overdue.EVERY)
+        assert await world.use_cases.notify_overdue()
+        await world.use_cases.change_task(TaskChange(task.id, TaskChanges(due_date=DUE)), owner)
+        await work(world)
+        await scan(world)
+        assert [notice.facts["due_date"] for notice in world.notifier.sent] == [as_text(DUE)]
+
+    async def test_while_a_notice_waits_to_be_tried_again_no_second_is_made(self, world: World) -> None:
+        task = self.overdue(world)
+        owner = actor(world.store.users[task.user_id])
+        world.notifier.error = Unavailable()
+        await scan(world)
+        for due_date in (None, DUE):
+            await world.use_cases.change_task(TaskChange(task.id, TaskChanges(due_date=due_date)), owner)
+            world.clock.forward(notify_overdue.EVERY)
+            assert not await world.use_cases.notify_overdue()
+        world.notifier.error = None
+        world.clock.forward(timedelta(hours=1))
+        await work(world)
+        assert len(world.notifier.sent) == 1
+        assert len(world.jobs(JobKind.TASK_OVERDUE)) == 1
+
+    async def test_who_it_goes_to_after_that_is_not_told_again(self, world: World) -> None:
+        task = self.overdue(world)
+        await scan(world)
+        other = world.add_user()
+        await world.use_cases.change_task(
+            TaskChange(task.id, TaskChanges(user_id=other.id)), Actor.operator()
+        )
+        await scan(world)
+        overdue = [notice for notice in world.notifier.sent if notice.kind is NoticeKind.TASK_OVERDUE]
+        assert [notice.user_id for notice in overdue] == [task.user_id]
 
     async def test_a_refusal_for_good_is_its_death(self, world: World) -> None:
         self.overdue(world)
@@ -175,6 +227,14 @@ class TestAssigned:
         self.assigned(world, world.add_task(gone.id), gone.id)
         await work(world)
         assert world.notifier.sent == []
+        assert {job.state for job in world.jobs()} == {JobState.DONE}
+
+    @pytest.mark.parametrize("status", list(Status))
+    async def test_nobody_is_told_of_what_is_closed_by_now(self, world: World, status: Status) -> None:
+        owner = world.add_user()
+        self.assigned(world, world.add_task(owner.id, status=status), owner.id)
+        await work(world)
+        assert len(world.notifier.sent) == status.is_open
         assert {job.state for job in world.jobs()} == {JobState.DONE}
 
 

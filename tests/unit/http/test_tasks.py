@@ -236,3 +236,9 @@ async def test_a_partial_batch_does_what_it_can(world: World) -> None:
 def test_counts_are_in_the_order_of_the_enumerations() -> None:
     assert [f.name for f in msgspec.structs.fields(StatusCounts)] == list(Status)
     assert [f.name for f in msgspec.structs.fields(PriorityCounts)] == list(Priority)
+
+
+async def test_nobody_makes_a_task_by_http_of_which_its_owner_is_not_told(world: World) -> None:
+    answer = await world.send("manager", "POST", "/tasks", json={"title": "x", "notify": False})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/notify"]

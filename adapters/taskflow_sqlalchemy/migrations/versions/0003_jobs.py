@@ -25,6 +25,7 @@ def upgrade() -> None:
         "users", sa.Column("notifications", sa.Boolean, nullable=False, server_default=sa.text("true"))
     )
     op.add_column("tasks", sa.Column("notified_due_date", _time))
+    op.add_column("tasks", sa.Column("told_due_dates", postgresql.ARRAY(_time)))
     _ledger()
     _scans()
     _keys()

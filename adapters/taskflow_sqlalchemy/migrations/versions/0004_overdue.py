@@ -17,12 +17,13 @@ depends_on = None
 
 _STEP = 5_000
 _OPEN = "deleted_at IS NULL AND status IN ('PENDING', 'IN_PROGRESS')"
+_UNTOLD = "notified_due_date IS DISTINCT FROM due_date AND (due_date = ANY (told_due_dates)) IS NOT TRUE"
 _INDEXES = (
     (
         "tasks_overdue_idx",
         "tasks",
         ["due_date", "id"],
-        f"{_OPEN} AND notified_due_date IS DISTINCT FROM due_date",
+        f"{_OPEN} AND {_UNTOLD}",
     ),
     ("tasks_removal_idx", "tasks", ["deleted_at"], "deleted_at IS NOT NULL"),
     ("login_attempts_tried_idx", "login_attempts", ["tried_at"], None),
