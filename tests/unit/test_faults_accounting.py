@@ -272,6 +272,11 @@ def a_mail_came_twice_of_one_try(world: World) -> None:
     world.mail(world.book.mails[1].notice)
 
 
+def a_due_date_was_told_of_by_two_jobs(world: World) -> None:
+    world.job(JobKind.TASK_OVERDUE, task_of(world, "late").id, due_date=str(as_text(DUE)))
+    world.mail(world.book.mails[1].notice)
+
+
 def it_was_told_of_what_was_not_due(world: World) -> None:
     task, later = task_of(world, "late"), NOW + timedelta(days=1)
     task.due_date = later
@@ -315,6 +320,7 @@ def somebody_was_told_who_opted_out(world: World) -> None:
         (nobody_was_told_of_an_assignment, Fault.LOST, "and nobody was told"),
         (a_due_date_was_told_by_two_ids, Fault.DOUBLED, "which is nothing's"),
         (a_mail_came_twice_of_one_try, Fault.DOUBLED, "2 mails of 1 tries"),
+        (a_due_date_was_told_of_by_two_jobs, Fault.DOUBLED, "2 mails of 2 tries in 2 jobs"),
         (it_was_told_of_what_was_not_due, Fault.BROKEN, "never overdue then"),
         (somebody_was_told_who_opted_out, Fault.BROKEN, "does not want to be"),
     ],
@@ -332,6 +338,20 @@ def test_what_was_settled_before_anybody_was_told_need_not_be_told(world: World)
     world.operations["perhaps"].tasks = (task.id, *world.operations["perhaps"].tasks)
     task.status = "CANCELLED"
     world.book.mails.pop(1)
+    assert world.told == []
+
+
+def test_who_got_a_task_that_was_closed_then_need_not_be_told_of_it(world: World) -> None:
+    task = task_of(world, "late")
+    world.step(task.id, "updated", "r8", USER, {"status": ["PENDING", "CANCELLED"]})
+    world.operations["perhaps"].tasks = (task.id, *world.operations["perhaps"].tasks)
+    task.status = "CANCELLED"
+    del world.book.mails[:2]
+    assert world.told == []
+
+
+def test_one_job_may_find_nobody_to_tell_and_another_tell(world: World) -> None:
+    world.job(JobKind.TASK_OVERDUE, task_of(world, "late").id, due_date=str(as_text(DUE)))
     assert world.told == []
 
 
