@@ -12,15 +12,14 @@ import msgspec
 from taskflow_cli import options
 from taskflow_cli.errors import exit_code
 from taskflow_cli.explaining import ACTIONS, Action, Verdict, explain
-from taskflow_cli.listing import Listing
-from taskflow_cli.output import printable
+from taskflow_cli.listing import Listing, amount
 from taskflow_cli.session import Session, with_session
+from taskflow_cli.tables import FOLD, WHOLE, printable
 from taskflow_core import EventQuery, EventType, SecurityEvent, Task, UserView
 from taskflow_core.permissions import require_see_task
-from taskflow_core.queries import LIMIT_DEFAULT
 from taskflow_http import account_schemas
 
-_EVENT_COLUMNS = ("At", "Type", "User ID", "Detail")
+_EVENT_COLUMNS = {"At": FOLD, "Type": FOLD, "User ID": WHOLE, "Detail": FOLD}
 
 
 @click.group()
@@ -31,17 +30,12 @@ def auth() -> None:
 @auth.command()
 @options.owner
 @click.option("--type", "type_", type=click.Choice([str(type_) for type_ in EventType]), help="Only these.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=LIMIT_DEFAULT, show_default=True, help="The most to list."
-)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@amount
 @with_session
-async def events(
-    session: Session, owner: str | None, type_: str | None, limit: int, everything: bool
-) -> None:
+async def events(session: Session, owner: str | None, type_: str | None, limit: int | None) -> None:
     """List security events, newest first: everyone's, or with --as one's own."""
     query = EventQuery(owner=await session.owner(owner), type=EventType(type_) if type_ else None)
-    listing = Listing(session.do.read_events, session.actor, None if everything else limit)
+    listing = Listing(session.do.read_events, session.actor, limit)
     found = [event async for event in listing.items(query)]
     if session.out.as_json:
         session.out.json(
@@ -49,8 +43,7 @@ async def events(
         )
         return
     session.out.table(_EVENT_COLUMNS, map(_row, found), empty="No events.")
-    if listing.more:
-        click.echo(f"… and more: --limit {limit * 5}, or --all", err=True)
+    listing.tell_more()
 
 
 def _row(event: SecurityEvent) -> tuple[object, ...]:
@@ -136,4 +129,4 @@ def _tell(session: Session, verdict: Verdict, person: UserView, does: str) -> No
     if verdict.refusal is not None:
         session.out.say(f"The API answers {verdict.refusal.code}: {verdict.refusal.detail}")
     rows = [("rule", verdict.rule), *((step.asked, step.holds) for step in verdict.steps)]
-    session.out.table(("Asked", "Answer"), rows, empty="")
+    session.out.table({"Asked": WHOLE, "Answer": WHOLE}, rows, empty="")

@@ -57,7 +57,10 @@ class Traced(Actor):
         return self._told("owner", holds=self.id is not None and self.id == owner)
 
     def _told(self, asked: str, *, holds: bool) -> bool:
-        self.steps.append(Step(str(asked), holds))
+        step = Step(str(asked), holds)
+        # A rule that calls another may ask the same again.
+        if step not in self.steps:
+            self.steps.append(step)
         return holds
 
 
@@ -178,5 +181,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         "make and delete accounts, reset passwords, end others' sessions", Permission.MANAGE_USERS
     ),
     "see-events": _by_permission("see everyone's security events", Permission.SEE_ANY_EVENT),
+    "see-jobs": _by_permission("list, read and count jobs", Permission.SEE_JOBS),
+    "steer-jobs": _by_permission("retry and discard dead jobs, make samples", Permission.STEER_JOBS),
 }
 """What one can ask about, by name."""

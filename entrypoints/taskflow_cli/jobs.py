@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import click
 
 from taskflow_cli import options, watching
-from taskflow_cli.listing import Listing
+from taskflow_cli.errors import INCOMPLETE
+from taskflow_cli.listing import Listing, amount
 from taskflow_cli.session import Session, with_session
+from taskflow_cli.tables import CUT, FOLD, WHOLE
 from taskflow_cli.watching import View
-from taskflow_core import JobQuery, JobState, JobView, Sample
+from taskflow_core import Actor, BatchResult, JobNotDead, JobQuery, JobState, JobView, NotFound, Sample
 from taskflow_core.ledger import TRIES_MAX
-from taskflow_core.queries import LIMIT_DEFAULT
 from taskflow_core.use_cases.ledger.sample import SAMPLE_TRIES
-from taskflow_http import job_schemas
+from taskflow_http import job_schemas, problems, schemas
 
-_COLUMNS = ("ID", "Kind", "State", "Tries", "Due", "Subject ID", "Request ID", "Error")
-_STATS = ("Kind", "Due", "Scheduled", "Running", "Dead", "Oldest due")
-_job = click.argument("job_id", type=click.UUID, metavar="ID")
+_COLUMNS = {
+    "ID": WHOLE,
+    "Kind": FOLD,
+    "State": WHOLE,
+    "Tries": WHOLE,
+    "Due/ended": FOLD,
+    "Error": CUT,
+}
+_STATS = {
+    "Kind": FOLD,
+    "Due": WHOLE,
+    "Scheduled": WHOLE,
+    "Running": WHOLE,
+    "Dead": WHOLE,
+    "Oldest due": FOLD,
+}
 
 
 @click.group()
@@ -34,16 +51,13 @@ def jobs() -> None:
 @click.option("--state", type=click.Choice(JobState, case_sensitive=False), help="Only these.")
 @click.option("--dead", is_flag=True, help="The same as --state dead.")
 @click.option("--kind", help="Only these, such as task.overdue.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=LIMIT_DEFAULT, show_default=True, help="The most to list."
-)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@amount
 @watching.option
 @with_session
-async def list_(session: Session, limit: int, everything: bool, watch: bool, **chosen: Any) -> None:
+async def list_(session: Session, limit: int | None, watch: bool, **chosen: Any) -> None:
     """List jobs, newest first."""
     query = _query(**chosen)
-    listing = Listing(session.do.list_jobs, session.actor, None if everything else limit)
+    listing = Listing(session.do.list_jobs, session.actor, limit)
 
     async def look() -> View:
         found = [job async for job in listing.items(query)]
@@ -51,22 +65,23 @@ async def list_(session: Session, limit: int, everything: bool, watch: bool, **c
         return View(document, _COLUMNS, [_row(job) for job in found], "No jobs.")
 
     await watching.show(session.out, look, watch=watch)
-    if listing.more and not session.out.as_json:
-        click.echo(f"… and more: --limit {limit * 5}, or --all", err=True)
+    if not session.out.as_json:
+        listing.tell_more()
 
 
 def _query(state: JobState | None, dead: bool, kind: str | None) -> JobQuery:
-    if dead and state not in {None, JobState.DEAD}:
+    if dead and state is not None:
         raise click.UsageError("--dead and --state exclude each other.")
     return JobQuery(state=JobState.DEAD if dead else state, kind=kind)
 
 
 @jobs.command()
-@_job
+@click.argument("job_id", type=click.UUID, metavar="ID")
 @with_session
 async def show(session: Session, job_id: UUID) -> None:
     """Show one job."""
-    session.out.record(job_schemas.Job.of(await session.do.find_job(job_id, session.actor)))
+    with _a_job():
+        session.out.record(job_schemas.Job.of(await session.do.find_job(job_id, session.actor)))
 
 
 @jobs.command()
@@ -87,21 +102,26 @@ async def stats(session: Session, watch: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job_id", type=click.UUID, metavar="[ID]", required=False)
+@click.argument("job_ids", type=click.UUID, metavar="[ID]...", nargs=-1)
 @click.option("--all-of", "kind", metavar="KIND", help="All that are dead of this kind.")
 @options.yes
 @with_session
-async def retry(session: Session, job_id: UUID | None, kind: str | None, yes: bool) -> None:
-    """Give a dead job all its tries again, or all dead ones of a kind."""
-    if (job_id is None) == (kind is None):
-        raise click.UsageError("Give the id of a job, or --all-of.")
-    if job_id is not None:
-        session.out.record(job_schemas.Job.of(await session.do.retry_job(job_id, session.actor)))
-    elif kind is not None:
+async def retry(session: Session, job_ids: tuple[UUID, ...], kind: str | None, yes: bool) -> None:
+    """Give dead jobs all their tries again: these, or all of a kind."""
+    if bool(job_ids) == (kind is not None):
+        raise click.UsageError("Give the ids of jobs, or --all-of.")
+    if kind is not None:
         retried = await _retry_all(session, kind, yes=yes)
         if session.out.as_json:
             session.out.json({"retried": retried})
         session.out.say(f"{retried} jobs are tried again.")
+    elif len(set(job_ids)) == 1:
+        with _a_job():
+            session.out.record(job_schemas.Job.of(await session.do.retry_job(job_ids[0], session.actor)))
+    else:
+        options.confirm(f"Try {len(set(job_ids))} dead jobs again?", yes=yes)
+        done = await _each(session, job_ids, session.do.retry_job)
+        _tell(session, done, "are tried again")
 
 
 async def _retry_all(session: Session, kind: str, *, yes: bool) -> int:
@@ -118,17 +138,72 @@ async def _retry_all(session: Session, kind: str, *, yes: bool) -> int:
 
 
 @jobs.command()
-@_job
+@click.argument("job_ids", type=click.UUID, metavar="ID...", nargs=-1, required=True)
+@options.yes
 @with_session
-async def discard(session: Session, job_id: UUID) -> None:
-    """Remove a dead job for good."""
-    await session.do.discard_job(job_id, session.actor)
-    session.out.say(f"Discarded {job_id}.")
+async def discard(session: Session, job_ids: tuple[UUID, ...], yes: bool) -> None:
+    """Remove dead jobs for good."""
+    if len(set(job_ids)) == 1:
+        with _a_job():
+            await session.do.discard_job(job_ids[0], session.actor)
+        session.out.say(f"Discarded {job_ids[0]}.")
+    else:
+        options.confirm(f"Discard {len(set(job_ids))} dead jobs?", yes=yes)
+        _tell(session, await _each(session, job_ids, session.do.discard_job), "were discarded")
+
+
+@contextmanager
+def _a_job() -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:
+        raise NotFound("There is no such job.") from error
+
+
+async def _each(
+    session: Session, ids: tuple[UUID, ...], do: Callable[[UUID, Actor], Awaitable[object]]
+) -> list[BatchResult]:
+    """Do it to each by itself; what is not there, or not dead, keeps none of the others."""
+    results = []
+    for id in dict.fromkeys(ids):
+        try:
+            with _a_job():
+                await do(id, session.actor)
+            results.append(BatchResult(id))
+        except (NotFound, JobNotDead) as error:
+            results.append(BatchResult(id, error))
+    return results
+
+
+def _tell(session: Session, results: list[BatchResult], done: str) -> None:
+    failed = [result for result in results if result.error is not None]
+    succeeded = len(results) - len(failed)
+    if session.out.as_json:
+        outcomes = [problems.outcome(result) for result in results]
+        session.out.json(schemas.BatchAnswer(outcomes, succeeded=succeeded, failed=len(failed)))
+    else:
+        session.out.say(f"{succeeded} jobs {done}.")
+        for result in failed:
+            click.echo(f"{result.id}  {result.error}", err=True)
+    if failed:
+        sys.exit(INCOMPLETE)
 
 
 @jobs.command()
-@click.option("--fail", default=0, show_default=True, help=f"How many tries are to fail, up to {TRIES_MAX}.")
-@click.option("--tries", default=SAMPLE_TRIES, show_default=True, help="After how many it is dead.")
+@click.option(
+    "--fail",
+    type=click.IntRange(0, TRIES_MAX),
+    default=0,
+    show_default=True,
+    help="How many tries are to fail.",
+)
+@click.option(
+    "--tries",
+    type=click.IntRange(1, TRIES_MAX),
+    default=SAMPLE_TRIES,
+    show_default=True,
+    help="After how many it is dead.",
+)
 @click.option("--count", type=click.IntRange(1, 10_000), help="Make so many.  [default: 1]")
 @with_session
 async def sample(session: Session, fail: int, tries: int, count: int | None) -> None:
@@ -147,5 +222,5 @@ async def sample(session: Session, fail: int, tries: int, count: int | None) -> 
 
 
 def _row(job: JobView) -> tuple[object, ...]:
-    tries = f"{job.attempts} of {job.max_attempts}"
-    return job.id, job.kind, job.state, tries, job.run_at, job.subject, job.request_id, job.error
+    tries = f"{job.attempts}/{job.max_attempts}"
+    return job.id, job.kind, job.state, tries, job.finished_at or job.run_at, job.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, Final, Generic, TypeVar
 
 import click
@@ -11,7 +12,7 @@ import click
 from taskflow_cli import options
 from taskflow_cli.session import Session
 from taskflow_core import Actor, EventQuery, HistoryEntry, JobQuery, TaskQuery, TaskSort, UserQuery
-from taskflow_core.queries import LIMIT_MAX
+from taskflow_core.queries import LIMIT_DEFAULT, LIMIT_MAX
 from taskflow_core.use_cases.bundle import UseCase
 from taskflow_http import schemas
 from taskflow_http.wire_names import wire_name
@@ -54,6 +55,27 @@ class Listing(Generic[Q]):
                 self.more = page.next is not None
                 return
             query = replace(query, after=page.next)
+
+    def tell_more(self) -> None:
+        """Say how to see more, where there is more."""
+        if self.more and self.limit is not None:
+            click.echo(f"… and more: --limit {self.limit * 5}, or --all", err=True)
+
+
+def amount(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--limit` and `--all`, as `limit`: the most to list, None for all."""
+
+    @click.option(
+        "--limit", type=click.IntRange(min=1), help=f"The most to list.  [default: {LIMIT_DEFAULT}]"
+    )
+    @click.option("--all", "everything", is_flag=True, help="All of them.")
+    @wraps(command)
+    def run(limit: int | None, everything: bool, **given: Any) -> None:
+        if everything and limit is not None:
+            raise click.UsageError("--limit and --all exclude each other.")
+        command(limit=None if everything else limit or LIMIT_DEFAULT, **given)
+
+    return run
 
 
 def filters(default_sort: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

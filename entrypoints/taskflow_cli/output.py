@@ -6,17 +6,16 @@ import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
+from taskflow_cli.tables import Columns, cell, table_of
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
-    from rich.table import Table
 
 _PIPED_WIDTH: Final = 240
 """Columns where the output is no terminal: wide enough that no id is cut."""
@@ -45,11 +44,12 @@ class Output:
         if not self.as_json:
             click.echo(text)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    def table(self, columns: Columns, rows: Iterable[Sequence[object]], *, empty: str) -> None:
         """Write rows for people, or `empty` where there are none."""
-        table = table_of(columns, rows)
+        target = console()
+        table = table_of(columns, rows, target.width)
         if table.row_count:
-            console().print(table)
+            target.print(table)
         else:
             click.echo(empty)
 
@@ -68,19 +68,6 @@ class Output:
         console().print(table)
 
 
-def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return rows as people read them."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        # An id that is broken over two lines cannot be copied.
-        table.add_column(column, no_wrap=column.endswith("ID"), overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(value) for value in row))
-    return table
-
-
 def console(*, to_stderr: bool = False) -> Console:
     """Return a console that obeys NO_COLOR and does not cut what is piped."""
     from rich.console import Console
@@ -93,22 +80,6 @@ def console(*, to_stderr: bool = False) -> Console:
         markup=False,
         emoji=False,
     )
-
-
-def cell(value: object) -> str:
-    """Return a value as people read it."""
-    if value is None:
-        return "-"
-    if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return printable(str(value.value if isinstance(value, Enum) else value))
-
-
-def printable(text: str) -> str:
-    """Return text that cannot steer a terminal: what somebody typed may hold its escape sequences."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @contextlib.contextmanager

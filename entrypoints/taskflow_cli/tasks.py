@@ -11,8 +11,9 @@ import click
 from taskflow_cli import options
 from taskflow_cli.exporting import export_tasks
 from taskflow_cli.importing import import_tasks
-from taskflow_cli.listing import Listing, filters, history_lines, query_of
+from taskflow_cli.listing import Listing, amount, filters, history_lines, query_of
 from taskflow_cli.session import Session, with_session
+from taskflow_cli.tables import CUT, FOLD, WHOLE
 from taskflow_core import (
     UNSET,
     Batch,
@@ -31,7 +32,8 @@ from taskflow_core import (
 from taskflow_core.queries import LIMIT_DEFAULT, LIMIT_MAX
 from taskflow_http import problems, schemas
 
-_COLUMNS = ("ID", "Title", "Status", "Priority", "Due", "Owner ID")
+_COLUMNS = {"ID": WHOLE, "Title": CUT, "Status": WHOLE, "Priority": WHOLE, "Due": FOLD}
+_HISTORY = {"At": FOLD, "Actor ID": WHOLE, "Action": WHOLE, "Changes": FOLD}
 
 
 @click.group()
@@ -44,21 +46,17 @@ def tasks() -> None:
 
 @tasks.command("list")
 @filters("-createdAt")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=LIMIT_DEFAULT, show_default=True, help="The most to list."
-)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@amount
 @with_session
-async def list_(session: Session, limit: int, everything: bool, **chosen: Any) -> None:
+async def list_(session: Session, limit: int | None, **chosen: Any) -> None:
     """List tasks, newest first."""
-    listing = Listing(session.do.list_tasks, session.actor, None if everything else limit)
+    listing = Listing(session.do.list_tasks, session.actor, limit)
     found = [task async for task in listing.items(await query_of(session, chosen))]
     if session.out.as_json:
         session.out.json({"data": [schemas.Task.of(task) for task in found], "more": listing.more})
         return
     session.out.table(_COLUMNS, map(_row, found), empty="No tasks.")
-    if listing.more:
-        click.echo(f"… and more: --limit {limit * 5}, or --all", err=True)
+    listing.tell_more()
 
 
 @tasks.command()
@@ -168,7 +166,7 @@ async def history(session: Session, task_id: UUID, limit: int) -> None:
         session.out.json({"data": lines, "more": page.next_before is not None})
         return
     rows = [(line.at, line.actor_id, line.action, _changes(line)) for line in lines]
-    session.out.table(("At", "Actor ID", "Action", "Changes"), rows, empty="No history.")
+    session.out.table(_HISTORY, rows, empty="No history.")
 
 
 @tasks.command()
@@ -183,7 +181,7 @@ async def stats(session: Session, owner: str | None) -> None:
     counts: list[tuple[str, object]] = [("total", found.total), ("overdue", found.overdue)]
     counts += [(status.value, getattr(found.by_status, status.value)) for status in Status]
     counts += [(priority.value, getattr(found.by_priority, priority.value)) for priority in Priority]
-    session.out.table(("", "Tasks"), counts, empty="")
+    session.out.table({"": WHOLE, "Tasks": WHOLE}, counts, empty="")
 
 
 tasks.add_command(import_tasks)
@@ -203,7 +201,7 @@ async def _batch(
 
 
 def _row(task: TaskView) -> tuple[object, ...]:
-    return task.id, task.title, task.status, task.priority, task.due_date, task.user_id
+    return task.id, task.title, task.status, task.priority, task.due_date
 
 
 def _changes(entry: schemas.HistoryEntry) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from taskflow_cli import options
-from taskflow_cli.listing import Listing
+from taskflow_cli.listing import Listing, amount
 from taskflow_cli.session import Session, with_session
+from taskflow_cli.tables import CUT, FOLD, WHOLE
 from taskflow_core import (
     UNSET,
     NewUser,
@@ -21,10 +22,9 @@ from taskflow_core import (
     UserQuery,
     UserView,
 )
-from taskflow_core.queries import LIMIT_DEFAULT
 from taskflow_http import account_schemas
 
-_COLUMNS = ("ID", "Email", "Name", "Role", "Active", "Created")
+_COLUMNS = {"ID": WHOLE, "Email": FOLD, "Name": CUT, "Role": WHOLE, "Active": WHOLE}
 _who = click.argument("who", metavar="EMAIL|ID")
 
 
@@ -40,21 +40,17 @@ def users() -> None:
 @click.option("--search", metavar="TEXT", help="In email or name, in any letter case.")
 @click.option("--role", type=options.ROLE)
 @click.option("--active/--inactive", default=None)
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=LIMIT_DEFAULT, show_default=True, help="The most to list."
-)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@amount
 @with_session
-async def list_(session: Session, limit: int, everything: bool, **chosen: Any) -> None:
+async def list_(session: Session, limit: int | None, **chosen: Any) -> None:
     """List accounts, newest first."""
-    listing = Listing(session.do.list_users, session.actor, None if everything else limit)
+    listing = Listing(session.do.list_users, session.actor, limit)
     found = [user async for user in listing.items(UserQuery(**chosen))]
     if session.out.as_json:
         session.out.json({"data": [account_schemas.User.of(user) for user in found], "more": listing.more})
         return
     session.out.table(_COLUMNS, map(_row, found), empty="No users.")
-    if listing.more:
-        click.echo(f"… and more: --limit {limit * 5}, or --all", err=True)
+    listing.tell_more()
 
 
 @users.command()
@@ -177,4 +173,4 @@ def _password(*, from_stdin: bool) -> str:
 
 
 def _row(user: UserView) -> tuple[object, ...]:
-    return user.id, user.email, user.name, user.role, user.active, user.created_at
+    return user.id, user.email, user.name, user.role, user.active

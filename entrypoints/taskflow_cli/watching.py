@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from taskflow_cli.output import Output, console, table_of
+from taskflow_cli.output import Output, console
+from taskflow_cli.tables import Columns, table_of
 from taskflow_core import Unavailable
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class View:
     """
 
     document: Any
-    columns: Sequence[str]
+    columns: Columns
     rows: Sequence[Sequence[object]]
     empty: str
 
@@ -74,18 +75,19 @@ async def _paint_each(first: View, look: Callable[[], Awaitable[View]]) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    last = _painted(first)
-    with Live(last, console=console(), auto_refresh=False) as live:
+    screen = console()
+    last = _painted(first, screen.width)
+    with Live(last, console=screen, auto_refresh=False) as live:
         async for seen in _looks(first, look):
             if isinstance(seen, Unavailable):
                 live.update(Group(last, seen.detail), refresh=True)
             else:
-                last = _painted(seen)
+                last = _painted(seen, screen.width)
                 live.update(last, refresh=True)
 
 
-def _painted(view: View) -> RenderableType:
-    return table_of(view.columns, view.rows) if view.rows else view.empty
+def _painted(view: View, width: int) -> RenderableType:
+    return table_of(view.columns, view.rows, width) if view.rows else view.empty
 
 
 async def _looks(first: View, look: Callable[[], Awaitable[View]]) -> AsyncIterator[View | Unavailable]:

@@ -15,9 +15,12 @@ from taskflow_cli.explaining import ACTIONS
 from taskflow_core import (
     Actor,
     EventQuery,
+    JobQuery,
     NewTask,
     NewUser,
+    Permission,
     Role,
+    Sample,
     TaskChange,
     TaskChanges,
     TaskDeletion,
@@ -62,6 +65,14 @@ ATTEMPTS: dict[str, list[Attempt]] = {
         lambda do, who, _: do.create_user(NewUser(email="n@x.org", name="N", password=f"{new_id()}"), who)
     ],
     "see-events": [lambda do, who, _: do.read_events(EventQuery(owner=None), who)],
+    "see-jobs": [
+        lambda do, who, _: do.list_jobs(JobQuery(), who),
+        lambda do, who, _: do.count_jobs(who),
+    ],
+    "steer-jobs": [
+        lambda do, who, _: do.retry_jobs("task.overdue", who),
+        lambda do, who, _: do.add_sample(Sample(), who),
+    ],
 }
 
 
@@ -133,7 +144,6 @@ def test_it_names_the_rule_and_what_it_asked(taskflow: Cli, world: World) -> Non
     assert told["checks"] == [
         {"asked": "owner", "holds": False},
         {"asked": "tasks:see:any", "holds": True},
-        {"asked": "owner", "holds": False},
         {"asked": "tasks:delete:any", "holds": False},
     ]
     assert (told["user"]["id"], told["taskId"]) == (str(max_.id), str(task.id))
@@ -142,6 +152,24 @@ def test_it_names_the_rule_and_what_it_asked(taskflow: Cli, world: World) -> Non
     assert "require_delete_task" in shown.stdout
     assert "tasks:delete:any" in shown.stdout
     assert shown.exit_code == 5
+
+
+def test_nothing_is_told_twice(taskflow: Cli, world: World) -> None:
+    ada = world.add_user(email="ada@example.com")
+    task = world.add_task(ada.id)
+    assert explained(taskflow, "ada@example.com", "delete", task.id)["checks"] == [
+        {"asked": "owner", "holds": True}
+    ]
+
+
+def test_every_permission_is_asked_about(taskflow: Cli, world: World) -> None:
+    who, other = world.add_user(Role.ADMIN), world.add_user()
+    asked = set()
+    for name, action in ACTIONS.items():
+        task = world.add_task(other.id, deleted_at=datetime.now(UTC) if name == "restore" else None)
+        about = {"task": (task.id,), "person": ("--whom", other.id), "nothing": ()}[action.about]
+        asked |= {check["asked"] for check in explained(taskflow, who.email, name, *about)["checks"]}
+    assert asked == {"owner", *Permission}
 
 
 def test_a_deactivated_account_may_nothing(taskflow: Cli, world: World) -> None:

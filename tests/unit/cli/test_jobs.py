@@ -14,6 +14,7 @@ from rich.console import Console
 from support.cli import Cli
 from support.samples import NOW, World, new_id
 from taskflow_cli import watching
+from taskflow_cli.tables import FOLD
 from taskflow_core import Actor, JobState, JobStats, LedgerEntry, Role, Unavailable
 from taskflow_core.ledger import ERROR_MAX
 
@@ -56,16 +57,43 @@ def test_jobs_are_listed_by_what_is_asked_for_newest_first(taskflow: Cli, put: P
     assert ids(taskflow.json("jobs", "list", "--state", "pending")) == [str(second.id), str(first.id)]
     page = taskflow.json("jobs", "list", "--limit", "3")
     assert (ids(page), page["more"]) == ([str(job.id) for job in (fourth, third, second)], True)
-    assert taskflow.json("jobs", "list", "--limit", "3", "--all")["more"] is False
-    assert taskflow("jobs", "list", "--dead", "--state", "pending").exit_code == 2
+    assert taskflow.json("jobs", "list", "--all")["more"] is False
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("jobs", "list", "--dead", "--state", "pending"),
+        ("jobs", "list", "--dead", "--state", "dead"),
+        ("jobs", "list", "--limit", "3", "--all"),
+        ("tasks", "list", "--limit", "3", "--all"),
+        ("users", "list", "--limit", "20", "--all"),
+        ("auth", "events", "--limit", "3", "--all"),
+    ],
+)
+def test_what_excludes_each_other_is_refused(taskflow: Cli, args: tuple[str, ...]) -> None:
+    ended = taskflow(*args)
+    assert (ended.exit_code, "exclude each other" in ended.stderr) == (2, True)
+
+
+def test_without_a_limit_twenty_are_listed(taskflow: Cli, world: World) -> None:
+    assert "[default: 20]" in taskflow("jobs", "list", "--help").stdout
+    for _ in range(21):
+        world.add_job()
+    assert len(ids(taskflow.json("jobs", "list"))) == 20
+    assert "--limit 100" in taskflow("jobs", "list").stderr
 
 
 def test_the_table_shows_what_one_looks_for(taskflow: Cli, dead: Put) -> None:
     assert "No jobs." in taskflow("jobs", "list").stdout
     job = dead(subject=new_id(), request_id="a-request", error="x" * ERROR_MAX)
     shown = taskflow("jobs", "list", "--limit", "1")
-    for words in (str(job.id), str(job.subject), "task.overdue", "dead", "3 of 3", "a-request", "xxx"):
+    for words in (str(job.id), "task.overdue", "dead", "3/3", "xxx"):
         assert words in shown.stdout
+    # They would leave no room for the rest; one job is shown with them.
+    for words in (str(job.subject), "a-request"):
+        assert words not in shown.stdout
+        assert words in taskflow("jobs", "show", job.id).stdout
     dead()
     assert "--limit 5" in taskflow("jobs", "list", "--limit", "1").stderr
 
@@ -147,6 +175,39 @@ def test_more_than_a_step_of_dead_jobs_are_tried_again_each_once(
     assert sorted(world.queue.hints) == sorted(job.id for job in jobs)
 
 
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+def test_several_are_asked_about_and_each_is_done_by_itself(
+    taskflow: Cli, world: World, put: Put, dead: Put, verb: str
+) -> None:
+    many, living, missing = [dead().id for _ in range(2)], put().id, new_id()
+    asked = taskflow("jobs", verb, *many, stdin="n\n")
+    assert (asked.exit_code, "2 dead jobs" in asked.stderr) == (1, True)
+    assert all(world.store.ledger[id].state is JobState.DEAD for id in many)
+    told = taskflow("jobs", verb, many[0], living, missing, many[1], many[0], "--yes")
+    assert (told.exit_code, told.stdout.split()[0]) == (1, "2")
+    assert told.stderr.splitlines() == [
+        f"{living}  Only a dead job can be retried or discarded.",
+        f"{missing}  There is no such job.",
+    ]
+    assert not taskflow.json("jobs", "list", "--dead")["data"]
+    assert (many[0] in world.store.ledger) is (verb == "retry")
+    more = [dead().id for _ in range(2)]
+    answer = taskflow.json("jobs", verb, *more, "--yes")
+    assert (answer["succeeded"], answer["failed"]) == (2, 0)
+    assert [result["id"] for result in answer["results"]] == [*map(str, more)]
+
+
+def test_one_that_is_named_twice_is_one(taskflow: Cli, dead: Put) -> None:
+    job = dead().id
+    assert taskflow.json("jobs", "retry", job, job)["id"] == str(job)
+
+
+@pytest.mark.parametrize("verb", ["show", "retry", "discard"])
+def test_what_is_not_there_is_called_a_job(taskflow: Cli, verb: str) -> None:
+    ended = taskflow("jobs", verb, new_id())
+    assert (ended.exit_code, ended.stderr) == (4, "Error: There is no such job.\n")
+
+
 def test_retry_is_told_what_to_try(taskflow: Cli) -> None:
     assert taskflow("jobs", "retry").exit_code == 2
     assert taskflow("jobs", "retry", new_id(), "--all-of", "task.overdue").exit_code == 2
@@ -175,9 +236,20 @@ def test_many_samples_are_made_at_once(taskflow: Cli, world: World) -> None:
     made = taskflow.json("jobs", "sample", "--count", "3")
     assert len({*ids(made), *map(str, world.store.ledger)}) == 3
     assert "2 jobs made." in taskflow("jobs", "sample", "--count", "2").stdout
-    wrong = taskflow("jobs", "sample", "--fail", "101", "--tries", "0")
-    assert wrong.exit_code == 3
-    assert [line.split()[0] for line in wrong.stderr.splitlines()[1:]] == ["fail", "max_tries"]
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong", "bounds"),
+    [("--fail", "101", "0<=x<=100"), ("--fail", "-1", "0<=x<=100"), ("--tries", "0", "1<=x<=100")],
+)
+def test_a_number_out_of_bounds_is_told_by_its_option(
+    taskflow: Cli, option: str, wrong: str, bounds: str
+) -> None:
+    ended = taskflow("jobs", "sample", option, wrong)
+    assert ended.exit_code == 2
+    assert option in ended.stderr
+    assert bounds in ended.stderr
+    assert bounds in taskflow("jobs", "sample", "--help").stdout
 
 
 @pytest.mark.parametrize("role", [Role.USER, Role.MANAGER])
@@ -250,7 +322,7 @@ async def test_a_painted_table_stays_while_the_database_is_away(monkeypatch: pyt
     screen = io.StringIO()
     monkeypatch.setattr(watching, "EVERY_SECONDS", 0)
     monkeypatch.setattr(watching, "console", lambda: Console(file=screen, force_terminal=True, width=100))
-    nothing = watching.View({}, ("Kind",), (), "Nothing any more.")
+    nothing = watching.View({}, {"Kind": FOLD}, (), "Nothing any more.")
     looks: Iterator[watching.View | Exception] = iter([Unavailable(), nothing, KeyError()])
 
     async def look() -> watching.View:
@@ -259,7 +331,7 @@ async def test_a_painted_table_stays_while_the_database_is_away(monkeypatch: pyt
             raise seen
         return seen
 
-    first = watching.View({}, ("Kind",), [("task.overdue",)], "Nothing.")
+    first = watching.View({}, {"Kind": FOLD}, [("task.overdue",)], "Nothing.")
     with pytest.raises(KeyError):
         await watching._paint_each(first, look)
     before, _, after = screen.getvalue().partition(Unavailable.default_detail)
