@@ -59,10 +59,11 @@ def test_a_job_from_its_beginning_over_its_death_to_its_end(
         doomed = told("jobs", "sample", "--fail", 1, "--tries", 1, cwd=tmp_path, env=env)["id"]
         wait_for_state(doomed, "dead", database)
         assert "The bank did not answer" in told("jobs", "show", doomed, cwd=tmp_path, env=env)["error"]
-        # Its tries begin anew, so that it fails once more: nothing but its number of tries was changed.
         assert told("jobs", "retry", doomed, cwd=tmp_path, env=env)["attempts"] == 0
-        wait_for_state(doomed, "dead", database)
-        assert "Discarded" in run("jobs", "discard", doomed, cwd=tmp_path, env=env).stdout
+        wait_for_state(doomed, "done", database)
+        useless = told("jobs", "sample", "--fail", 2, "--tries", 1, cwd=tmp_path, env=env)["id"]
+        wait_for_state(useless, "dead", database)
+        assert "Discarded" in run("jobs", "discard", useless, cwd=tmp_path, env=env).stdout
         # The first scan made jobs that clean up, and these workers did them.
         (cleaned,) = database.execute("SELECT id FROM ledger WHERE kind = 'clean_up.tasks'").fetchall()
         wait_for_state(cleaned[0], "done", database)

@@ -26,7 +26,8 @@ class Sample:
     """What the demonstration is to do.
 
     Attributes:
-        fail: How many of its tries are to fail, from 0 to 100.
+        fail: How many of its tries are to fail, from 0 to 100. All are counted: those before a retry by hand,
+            and those that a worker gave back.
         max_tries: After how many it dies, from 1 to 100.
     """
 
@@ -94,8 +95,9 @@ class RefundSample:
         Raises:
             Unavailable: As often as it was told.
         """
-        if job.tries <= int(job.payload["fail"]):
-            raise Unavailable(f"The bank did not answer (try {job.tries} of this sample was told to fail).")
+        # `tries` begins anew with a retry by hand, which could then never help.
+        if job.fence <= int(job.payload["fail"]):
+            raise Unavailable(f"The bank did not answer (try {job.fence} of this sample was told to fail).")
         return partial(_refund, job.id)
 
 
