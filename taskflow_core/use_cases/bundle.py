@@ -145,7 +145,7 @@ class UseCases:
     count_jobs: Callable[[Actor], Coroutine[Any, Any, JobStats]]
     retry_job: UseCase[UUID, JobView]
     retry_jobs: UseCase[str, Retried]
-    discard_job: UseCase[UUID, None]
+    discard_job: UseCase[UUID, JobView]
     add_sample: UseCase[Sample, JobView]
     run_job: Work
     reconcile: Scan

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from taskflow_core import JobNotDead, JobQuery, JobState, JobView, NotFound, Permission, Retried
 from taskflow_core.queries import LIMIT_DEFAULT
 from taskflow_http import job_schemas, parameters, patterns
@@ -16,7 +18,12 @@ from taskflow_http.replies import Reply, json_reply
 from taskflow_http.routes.answers import page
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from taskflow_core import Actor
     from taskflow_http.calls import Call
+
+log: Final = structlog.get_logger("taskflow_http")
 
 
 async def list_jobs(call: Call, services: Services) -> Reply:
@@ -41,19 +48,37 @@ async def find_job(call: Call, services: Services) -> Reply:
 
 async def retry_job(call: Call, services: Services) -> Reply:
     """Give a dead job its tries again."""
-    return await done_once(call, services.use_cases.retry_job, call.id, _job_reply)
+
+    async def retry(job_id: UUID, actor: Actor) -> JobView:
+        job = await services.use_cases.retry_job(job_id, actor)
+        _log("job retried", job, actor)
+        return job
+
+    return await done_once(call, retry, call.id, _job_reply)
 
 
 async def retry_jobs(call: Call, services: Services) -> Reply:
     """Give all dead jobs of a kind their tries again."""
     body: job_schemas.DeadJobs = call.body
-    return await done_once(call, services.use_cases.retry_jobs, body.kind, _retried_reply)
+
+    async def retry(kind: str, actor: Actor) -> Retried:
+        retried = await services.use_cases.retry_jobs(kind, actor)
+        log.info("jobs retried", kind=kind, number=retried.number, user=str(actor.id))
+        return retried
+
+    return await done_once(call, retry, body.kind, _retried_reply)
 
 
 async def discard_job(call: Call, services: Services) -> Reply:
     """Give a dead job up."""
-    await services.use_cases.discard_job(call.id, call.actor)
+    _log("job discarded", await services.use_cases.discard_job(call.id, call.actor), call.actor)
     return Reply(204)
+
+
+def _log(event: str, job: JobView, actor: Actor) -> None:
+    """Log who decided on which job: once it is gone nothing else tells of it."""
+    subject = str(job.subject) if job.subject else None
+    log.info(event, job_id=str(job.id), kind=job.kind, subject=subject, user=str(actor.id))
 
 
 async def _list(values: dict[str, Any], call: Call, services: Services) -> Reply:

@@ -152,8 +152,8 @@ class DiscardJob:
 
     transactions: Transactions
 
-    async def __call__(self, job_id: UUID, actor: Actor) -> None:
-        """Remove it.
+    async def __call__(self, job_id: UUID, actor: Actor) -> JobView:
+        """Return what was removed.
 
         Raises:
             Forbidden: Without the permission to steer jobs.
@@ -166,3 +166,4 @@ class DiscardJob:
             job.require_dead()
             transaction.ledger.remove(job)
             await transaction.commit()
+        return JobView.of(job)

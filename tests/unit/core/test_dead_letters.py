@@ -126,7 +126,7 @@ class TestRetrying:
 class TestDiscarding:
     async def test_a_dead_one_goes(self, world: World, admin: User) -> None:
         job, other = dead(world), dead(world)
-        await world.use_cases.discard_job(job.id, actor(admin))
+        assert await world.use_cases.discard_job(job.id, actor(admin)) == JobView.of(job)
         assert world.jobs() == [other]
         with pytest.raises(NotFound):
             await world.use_cases.discard_job(job.id, actor(admin))
@@ -175,6 +175,20 @@ class TestSamples:
         assert ran is not None
         assert ran.outcome is Outcome.DIED
         assert world.store.refunds == {}
+
+    async def test_one_that_died_is_done_once_it_failed_as_often_as_it_was_told(
+        self, world: World, admin: User
+    ) -> None:
+        view = await world.use_cases.add_sample(Sample(fail=2, max_tries=1), actor(admin))
+        outcomes = []
+        for _ in range(3):
+            ran = await world.use_cases.run_job(view.id)
+            assert ran is not None
+            outcomes.append(ran.outcome)
+            if ran.outcome is Outcome.DIED:
+                await world.use_cases.retry_job(view.id, actor(admin))
+        assert outcomes == [Outcome.DIED, Outcome.DIED, Outcome.DONE]
+        assert world.store.refunds == {view.id: 1}
 
     @pytest.mark.parametrize("fine", [Sample(fail=0, max_tries=1), Sample(fail=100, max_tries=100)])
     async def test_within_its_bounds(self, world: World, admin: User, fine: Sample) -> None:

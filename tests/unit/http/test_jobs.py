@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 
 from support.http_world import NOBODY, World
 from taskflow_core import Actor, Forbidden, JobQuery, JobState, Role
@@ -185,6 +186,32 @@ async def test_all_dead_jobs_of_a_kind_are_retried(world: World, monkeypatch: py
     ]  # fmt: skip
     states = {id: entry.state for id, entry in world.store.ledger.items()}
     assert states == dict.fromkeys(chosen, JobState.PENDING) | {other: JobState.DEAD}
+
+
+async def test_it_is_logged_who_decided_on_which_dead_job(world: World) -> None:
+    kept, gone = world.job("a", subject=NOBODY, dead=True), world.job("b", subject=NOBODY, dead=True)
+    other = world.job("c", dead=True)
+    waiting = world.job("a")
+    user = str(world.people["admin"].id)
+    key = {"Idempotency-Key": "k"}
+
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            await world.send("admin", "POST", f"/jobs/{kept}/retry", headers=key)
+        await world.send("admin", "DELETE", f"/jobs/{gone}")
+        await world.send("admin", "POST", "/jobs/dead/retry", json={"kind": "c"})
+        # What came to nothing is no decision.
+        await world.send("admin", "DELETE", f"/jobs/{waiting}")
+        await world.send("admin", "POST", f"/jobs/{waiting}/retry")
+        await world.send("user", "DELETE", f"/jobs/{other}")
+
+    told = [line for line in lines if line["event"] != "request"]
+    level = {"log_level": "info", "user": user}
+    assert told == [
+        {"event": "job retried", "job_id": str(kept), "kind": "a", "subject": str(NOBODY), **level},
+        {"event": "job discarded", "job_id": str(gone), "kind": "b", "subject": str(NOBODY), **level},
+        {"event": "jobs retried", "kind": "c", "number": 1, **level},
+    ]
 
 
 @pytest.mark.parametrize("kind", ["", "\0", "\ud800", "x" * 101, 5, None, ["a"]])
