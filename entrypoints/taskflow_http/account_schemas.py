@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from taskflow_core import EventType, Role
 from taskflow_http import patterns
-from taskflow_http.schemas import In, NextCursor, Out, Version
+from taskflow_http.schemas import In, Moment, NextCursor, Out, Version
 
 if TYPE_CHECKING:
     from taskflow_core import SecurityEvent as SecurityEventView
@@ -88,8 +87,8 @@ class User(Out):
     role: Role
     active: bool
     notifications: Notifications
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
     version: Version
 
     @classmethod
@@ -124,8 +123,8 @@ class Session(Out):
     """A log-in that has not ended."""
 
     id: UUID
-    created_at: datetime
-    last_used_at: Annotated[datetime, Meta(description="When its tokens were given or last refreshed.")]
+    created_at: Moment
+    last_used_at: Annotated[Moment, Meta(description="When its tokens were given or last refreshed.")]
     user_agent: Annotated[str | None, Meta(description="What the client called itself at the log-in.")]
     current: Annotated[bool, Meta(description="Whether it is the one that asks.")]
 
@@ -146,7 +145,7 @@ class SecurityEvent(Out):
 
     id: UUID
     type: EventType
-    at: datetime
+    at: Moment
     user_id: UUID
     detail: Annotated[dict[str, str], Meta(description="More about it; what, depends on the type.")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from msgspec import Meta
 
 from taskflow_core import JobState
 from taskflow_http import patterns
-from taskflow_http.schemas import In, NextCursor, Out
+from taskflow_http.schemas import In, Moment, NextCursor, Out
 
 if TYPE_CHECKING:
     from taskflow_core import JobStats as JobStatsView
@@ -34,10 +33,10 @@ class Job(Out):
     state: JobState
     attempts: Annotated[int, Meta(description="How often it was tried, the present time included.")]
     max_attempts: Annotated[int, Meta(description="After as many failures it is dead.")]
-    run_at: Annotated[datetime, Meta(description="When it is or was due (again).")]
+    run_at: Annotated[Moment, Meta(description="When it is or was due (again).")]
     error: Annotated[str | None, Meta(description="Why the last try failed.")]
-    created_at: datetime
-    finished_at: Annotated[datetime | None, Meta(description="When it was done or died.")]
+    created_at: Moment
+    finished_at: Annotated[Moment | None, Meta(description="When it was done or died.")]
     request_id: Annotated[str | None, Meta(description="Of the request that caused it.")]
 
     @classmethod
@@ -65,7 +64,7 @@ class KindCounts(Out):
     running: int
     dead: int
     oldest_due_at: Annotated[
-        datetime | None, Meta(description="Since when the one is due that has waited longest.")
+        Moment | None, Meta(description="Since when the one is due that has waited longest.")
     ]
 
     @classmethod
@@ -80,7 +79,7 @@ class ScanDue(Out):
     """When schedulers are to look for work again."""
 
     name: str
-    due_at: Annotated[datetime, Meta(description="Long ago where no scheduler runs.")]
+    due_at: Annotated[Moment, Meta(description="Long ago where no scheduler runs.")]
 
     @classmethod
     def of(cls, scan: ScanStats) -> ScanDue:

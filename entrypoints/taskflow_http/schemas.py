@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Title = Annotated[str, Meta(extra_json_schema=patterns.TITLE)]
 Description = Annotated[str, Meta(extra_json_schema=patterns.DESCRIPTION)]
 Time = Annotated[datetime, Meta(extra_json_schema=patterns.TIME)]
+"""One that comes in."""
+Moment = Annotated[datetime, Meta(tz=True)]
+"""One that goes out, with its offset: of no other does msgspec say in the schema that it is a time."""
 NextCursor = Annotated[str | None, Meta(description="What to ask the next page with; null on the last.")]
 Version = Annotated[int, Meta(description="1 at creation, one more with each change; the ETag.")]
 
@@ -84,11 +87,11 @@ class Task(Out):
     description: str | None
     status: Status
     priority: Priority
-    due_date: datetime | None
+    due_date: Moment | None
     user_id: UUID
-    created_at: datetime
-    updated_at: datetime
-    completed_at: datetime | None
+    created_at: Moment
+    updated_at: Moment
+    completed_at: Moment | None
     version: Version
 
     @classmethod
@@ -118,7 +121,7 @@ class TaskStats(Out):
     by_status: StatusCounts  # type: ignore[valid-type]
     by_priority: PriorityCounts  # type: ignore[valid-type]
     overdue: Annotated[int, Meta(description="Open, and due before asOf.")]
-    as_of: datetime
+    as_of: Moment
 
     @classmethod
     def of(cls, stats: TaskStatsView) -> TaskStats:
@@ -143,7 +146,7 @@ class HistoryEntry(Out):
     """One step in a task's life."""
 
     id: UUID
-    at: datetime
+    at: Moment
     actor_id: Annotated[
         str, Meta(description="A user's id, or `operator` for whoever runs this installation.")
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,15 +13,18 @@ import openapi_spec_validator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.inspect import DateTimeType, StructType, multi_type_info
 
 from support.http_world import World
 from taskflow_core import tasks, users
 from taskflow_http import http_file, idempotency, openapi_document, openapi_json, patterns
 from taskflow_http.errors import MalformedRequest
 from taskflow_http.idempotency import _key
+from taskflow_http.parameters import read_time
 from taskflow_http.table import OPERATIONS
 
 DOCUMENT = openapi_document()
+TIME = {"date-time"}
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -104,6 +107,45 @@ def test_names_on_the_wire_are_in_camel_case() -> None:
     for name, schema in DOCUMENT["components"]["schemas"].items():
         for member in schema.get("properties", {}):
             assert re.fullmatch(r"[a-z][A-Za-z]*|[A-Z_]+", member) or member in oauth, (name, member)
+
+
+def inside(kind: Any) -> Iterator[Any]:
+    """A type and all that it holds, but for what structs hold."""
+    yield kind
+    held = [getattr(kind, name, None) for name in ("type", "item_type", "value_type")]
+    for inner in (*held, *getattr(kind, "types", ())):
+        if inner is not None:
+            yield from inside(inner)
+
+
+def structs(kinds: Iterable[Any], seen: dict[str, StructType]) -> dict[str, StructType]:
+    for kind in kinds:
+        for inner in inside(kind):
+            if isinstance(inner, StructType) and inner.cls.__name__ not in seen:
+                seen[inner.cls.__name__] = inner
+                structs([field.type for field in inner.fields], seen)
+    return seen
+
+
+def formats(schema: dict[str, Any]) -> set[str | None]:
+    return {part.get("format") for part in schema.get("anyOf", [schema]) if part.get("type") != "null"}
+
+
+def test_every_time_says_that_it_is_one() -> None:
+    models = [o.body.model for o in OPERATIONS if o.body] + [o.answer for o in OPERATIONS if o.answer]
+    times = {
+        (name, field.encode_name)
+        for name, struct in structs(multi_type_info(models), {}).items()
+        for field in struct.fields
+        if any(isinstance(inner, DateTimeType) for inner in inside(field.type))
+    }
+    assert {("Job", "runAt"), ("ScanDue", "dueAt"), ("TaskPatch", "dueDate"), ("Task", "completedAt")} < times
+    schemas = DOCUMENT["components"]["schemas"]
+    untold = {(name, field) for name, field in times if formats(schemas[name]["properties"][field]) != TIME}
+    assert untold == set()
+    asked = [p for operation in OPERATIONS for p in operation.parameters.values() if p.read is read_time]
+    assert asked
+    assert all(formats(dict(parameter.schema)) == TIME for parameter in asked)
 
 
 def test_examples_are_taken() -> None:
