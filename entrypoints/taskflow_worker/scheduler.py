@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ import structlog
 
 from taskflow_core import Unavailable
 from taskflow_core.use_cases.ledger.reconcile import Reconciled
-from taskflow_worker.tries import tell
+from taskflow_worker.tries import reason_of, tell
 from taskflow_worker.worker import keep_beating, no_beat
 
 if TYPE_CHECKING:
@@ -42,20 +43,33 @@ async def run_scheduler(
         on_ready: Called once it works.
         beat: Called about each second as long as the loop is not blocked.
         every: Seconds, about, between two scans where there is nothing to do.
+
+    Raises:
+        RuntimeError: A scan is done no more: what it raised can not be gone on from.
     """
     loops = [asyncio.create_task(_Scanning(name, scan, stop, every).run()) for name, scan in scans.items()]
     beating = asyncio.create_task(keep_beating(beat))
     on_ready()
-    log.info("scheduler started", scans=sorted(scans))
+    log.info("scheduler started", scans=sorted(scans), pid=os.getpid())
+    stopping = asyncio.create_task(stop.wait())
     try:
-        await stop.wait()
+        await asyncio.wait([stopping, *loops], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            _tell_of_ended(loops)
+            raise RuntimeError("A scan has ended; whoever watches this scheduler starts another.")
         if loops:
             await asyncio.wait(loops, timeout=END_SECONDS)
     finally:
-        for task in (*loops, beating):
+        for task in (*loops, stopping, beating):
             task.cancel()
-        await asyncio.gather(*loops, beating, return_exceptions=True)
-        log.info("scheduler ended")
+        await asyncio.gather(*loops, stopping, beating, return_exceptions=True)
+        log.info("scheduler ended", pid=os.getpid())
+
+
+def _tell_of_ended(loops: Sequence[asyncio.Task[None]]) -> None:
+    for task in loops:
+        if task.done():
+            log.critical("a scan ended by itself", exc_info=None if task.cancelled() else task.exception())
 
 
 @dataclass(slots=True)
@@ -76,7 +90,15 @@ class _Scanning:
             found = await self.scan()
         except Unavailable as error:
             if not self.failures:
-                log.warning("no scans, the store is away", scan=self.name, error=error.detail)
+                log.warning(
+                    "no scans, the store is away", scan=self.name, error=error.detail, reason=reason_of(error)
+                )
+            return self._pause()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.exception("a scan was cut off by somebody else", scan=self.name)
             return self._pause()
         except Exception:
             log.exception("a scan failed", scan=self.name)

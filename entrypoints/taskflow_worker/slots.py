@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from taskflow_core import Unavailable
-from taskflow_worker.tries import tell
+from taskflow_core.use_cases.ledger.run import Outcome
+from taskflow_worker.tries import reason_of, tell
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -30,12 +31,18 @@ LONGEST_PAUSE_SECONDS: Final = 2.0
 """How long one rests after the store failed: from the first, doubled each time, to this."""
 
 
+def giving_back(seconds: float) -> float:
+    """Return how long giving back may take, after jobs had so many seconds to end: a fifth, 2 s at most."""
+    return min(2.0, seconds / 5)
+
+
 @dataclass(slots=True)
 class Slots:
     """Does jobs, `concurrency` at a time.
 
     One that found something goes on until nothing is due. It is woken by hints and by a clock, and wakes
     another as long as it finds work that nobody hinted at: so one hint is enough for any number of jobs.
+    Where there are several, one is kept from jobs that all may wait for the same thing (`RunJob.bulkhead`).
     """
 
     run_job: Work
@@ -46,6 +53,7 @@ class Slots:
     _idle: int = 0
     _wakes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _stuck: asyncio.Event = field(default_factory=asyncio.Event)
     _failures: int = 0
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _polling: asyncio.Task[None] | None = None
@@ -71,10 +79,14 @@ class Slots:
         for task in done:
             log.critical("a slot ended by itself", exc_info=None if task.cancelled() else task.exception())
 
+    async def stuck(self) -> None:
+        """Return when a slot has a job that goes on although it was cancelled: the slot is lost to others."""
+        await self._stuck.wait()
+
     async def stop(self, seconds: float) -> None:
         """Claim nothing more; give what runs so many seconds to end, then have it given back.
 
-        Giving back gets a fifth of the time, 2 s at most. All ends in time, what will not end included.
+        That takes `giving_back(seconds)` at most; what will not end is left as it is.
         """
         self._stopping.set()
         if self._polling is not None:
@@ -84,13 +96,12 @@ class Slots:
         self._hints.clear()
         for _ in self._tasks:
             self._wakes.release()
-        margin = min(2.0, seconds / 5)
-        _, busy = await asyncio.wait(self._tasks, timeout=seconds - margin)
+        _, busy = await asyncio.wait(self._tasks, timeout=seconds)
         for task in busy:
             task.cancel()
         if busy:
             log.warning("jobs are given back", count=len(busy))
-            await asyncio.wait(busy, timeout=margin)
+            await asyncio.wait(busy, timeout=giving_back(seconds))
 
     def _offer(self, hint: UUID, taken: Future[None]) -> None:
         if self._stopping.is_set():
@@ -144,10 +155,10 @@ class Slots:
     async def _try(self, hint: UUID | None) -> Ran | None:
         began = time.monotonic()
         try:
-            ran = await self.run_job(hint)
+            ran = await self.run_job(hint, bulkhead_size=max(1, self.concurrency - 1), tell=self._tell)
         except Unavailable as error:
             if not self._failures:
-                log.warning("no work, the store is away", error=error.detail)
+                log.warning("no work, the store is away", error=error.detail, reason=reason_of(error))
             await self._pause()
             return None
         except asyncio.CancelledError:
@@ -167,6 +178,11 @@ class Slots:
         if ran is not None:
             tell(ran, time.monotonic() - began)
         return ran
+
+    def _tell(self, ran: Ran) -> None:
+        tell(ran)
+        if ran.outcome is Outcome.STUCK:
+            self._stuck.set()
 
     async def _pause(self) -> None:
         doubled: int = 2 ** min(self._failures, 10)

@@ -10,9 +10,12 @@ from taskflow_core.use_cases.ledger.run import Outcome, Ran
 
 log: Final = structlog.get_logger("taskflow_worker")
 
+REASON_MAX: Final = 300
+"""Characters."""
+
 
 def tell(ran: Ran, seconds: float | None = None) -> None:
-    """Log a try that took so long, its claim included; None where its worker left it behind."""
+    """Log a try that took so long, its claim included; None where its worker left it, or it has not ended."""
     told = {
         "job_id": str(ran.job.id),
         "kind": ran.job.kind,
@@ -31,3 +34,19 @@ def tell(ran: Ran, seconds: float | None = None) -> None:
             log.error("job died", **told, error=ran.error)
         case Outcome.LOST:
             log.warning("job lost", **told, error=ran.error)
+        case Outcome.GIVEN_BACK:
+            log.warning("job given back", **told)
+        case Outcome.STUCK:
+            log.critical("job stuck: it goes on although it was cancelled", **told)
+
+
+def reason_of(error: BaseException) -> str | None:
+    """Return what of a library made this error, in a line: its class and what it says.
+
+    It may name a user or a host, and an operator needs that; passwords are hidden by the log's redaction.
+    """
+    cause = error.__cause__
+    if cause is None:
+        return None
+    said = str(cause).strip().partition("\n")[0]
+    return f"{type(cause).__name__}: {said}".removesuffix(": ")[:REASON_MAX]

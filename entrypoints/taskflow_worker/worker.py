@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ import structlog
 
 from taskflow_worker.handlers import handing_to
 from taskflow_worker.listener import Listener
-from taskflow_worker.slots import Slots
+from taskflow_worker.slots import Slots, giving_back
 
 if TYPE_CHECKING:
     from taskflow_core.use_cases.bundle import Work
@@ -37,6 +38,7 @@ async def run_worker(
     concurrency: int = 4,
     drain: float = 10.0,
     queue_name: str = "taskflow",
+    is_watched: bool = True,
 ) -> None:
     """Do jobs until `stop` is set; one worker a process.
 
@@ -46,15 +48,16 @@ async def run_worker(
     Args:
         run_job: Does one that is due.
         redis_url: Where hints come from.
-        stop: Ends it, within `drain` seconds: what runs ends, or is given back.
+        stop: Ends it: what runs has `drain` seconds, and is given back after that, in `giving_back` more.
         on_ready: Called once it works.
         beat: Called about each second as long as the loop is not blocked.
         concurrency: How many jobs at a time.
         drain: Seconds.
         queue_name: Where hints come from.
+        is_watched: Whether somebody starts another where this one ends: if so, a job that is stuck ends it.
 
     Raises:
-        RuntimeError: There is a worker in this process already.
+        RuntimeError: There is a worker in this process already; or this one can do its work no more.
         ValueError: That is no URL of a Redis.
     """
     listener = Listener(redis_url, queue_name)
@@ -64,22 +67,24 @@ async def run_worker(
         slots.start()
         listener.start()
         on_ready()
-        log.info("worker started", concurrency=concurrency, queue=queue_name)
+        log.info("worker started", concurrency=concurrency, queue=queue_name, pid=os.getpid())
+        faults = [slots.ended()] + ([slots.stuck()] if is_watched else [])
         try:
-            await _first_of(stop.wait(), slots.ended())
+            await first_of(stop.wait(), *faults)
             if not stop.is_set():
-                raise RuntimeError("A slot ended by itself; whoever watches this worker starts another.")
+                raise RuntimeError("A slot is lost; whoever watches this worker starts another.")
         finally:
-            began = time.monotonic()
+            ends = time.monotonic() + drain + giving_back(drain)
             listener.stop()
             await slots.stop(drain)
-            left = drain - (time.monotonic() - began)
+            left = ends - time.monotonic()
             await asyncio.to_thread(listener.join, max(0.0, min(left, LEAVE_SECONDS)))
             beating.cancel()
-            log.info("worker ended")
+            log.info("worker ended", pid=os.getpid())
 
 
-async def _first_of(*awaited: Coroutine[Any, Any, object]) -> None:
+async def first_of(*awaited: Coroutine[Any, Any, object]) -> None:
+    """Return once the first of these has ended, however that did; the others are cancelled."""
     tasks = [asyncio.ensure_future(each) for each in awaited]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

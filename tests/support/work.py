@@ -40,7 +40,14 @@ class DueJobs:
     running: int = 0
     most: int = 0
 
-    async def __call__(self, hint: UUID | None = None) -> Ran | None:
+    async def __call__(
+        self,
+        hint: UUID | None = None,
+        *,
+        bulkhead_size: int | None = None,
+        tell: Callable[[Ran], None] = lambda _: None,
+    ) -> Ran | None:
+        assert bulkhead_size is not None
         self.asked.append(hint)
         await asyncio.sleep(0)
         if self.error is not None:
@@ -55,6 +62,7 @@ class DueJobs:
             await asyncio.sleep(self.seconds)
         except asyncio.CancelledError:
             self.given_back.append(job)
+            tell(Ran(an_entry(job), Outcome.GIVEN_BACK))
             raise
         finally:
             self.running -= 1

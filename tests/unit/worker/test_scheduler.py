@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import pytest
 import structlog
 
 from support.work import until
@@ -20,7 +21,7 @@ from taskflow_worker.scheduler import run_scheduler
 class AScan:
     """Answers as told, then that there is nothing; notes when it was called."""
 
-    answers: list[bool | Reconciled | Exception] = field(default_factory=list)
+    answers: list[bool | Reconciled | BaseException] = field(default_factory=list)
     seconds: float = 0.0
     calls: list[float] = field(default_factory=list)
 
@@ -28,7 +29,7 @@ class AScan:
         self.calls.append(time.monotonic())
         await asyncio.sleep(self.seconds)
         answer = self.answers.pop(0) if self.answers else False
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -83,7 +84,9 @@ async def test_a_slow_scan_holds_up_no_other() -> None:
 
 
 async def test_without_a_store_it_rests_and_says_so_once() -> None:
-    scan = AScan([Unavailable("PostgreSQL cannot be reached now.")] * 4)
+    away = Unavailable("PostgreSQL cannot be reached now.")
+    away.__cause__ = ConnectionError("refused\nand more")
+    scan = AScan([away] * 4)
     with structlog.testing.capture_logs() as lines:
         async with Running({"reconcile": scan}):
             await until(lambda: len(scan.calls) == 6, 4.0)
@@ -93,6 +96,7 @@ async def test_without_a_store_it_rests_and_says_so_once() -> None:
         ("no scans, the store is away", "warning"),
         ("scans go on", "info"),
     ]
+    assert told[0]["reason"] == "ConnectionError: refused"
 
 
 async def test_tries_that_workers_left_behind_are_logged_with_the_request_that_caused_them() -> None:
@@ -117,6 +121,28 @@ async def test_what_nobody_foresaw_is_logged_and_ends_nothing() -> None:
             await until(lambda: len(scan.calls) == 3, 2.0)
     (failed,) = [line for line in lines if line["event"] == "a scan failed"]
     assert (failed["scan"], failed["exc_info"]) == ("overdue", True)
+
+
+async def test_a_scan_that_somebody_else_cut_off_goes_on() -> None:
+    scan = AScan([asyncio.CancelledError()])
+    with structlog.testing.capture_logs() as lines:
+        async with Running({"overdue": scan}):
+            await until(lambda: len(scan.calls) == 3)
+    assert [line["scan"] for line in lines if "cut off" in line["event"]] == ["overdue"]
+
+
+async def test_a_scan_that_has_ended_by_itself_ends_the_scheduler() -> None:
+    class Fault(BaseException):
+        pass
+
+    broken, other = AScan([Fault()]), AScan()
+    stop = asyncio.Event()
+    with structlog.testing.capture_logs() as lines:
+        async with asyncio.timeout(10):
+            with pytest.raises(RuntimeError, match="A scan has ended"):
+                await run_scheduler({"broken": broken, "other": other}, stop=stop, on_ready=lambda: None)
+    assert [line["event"] for line in lines if line["log_level"] == "critical"] == ["a scan ended by itself"]
+    assert lines[-1]["event"] == "scheduler ended"
 
 
 async def test_it_stops_at_once_while_it_rests_and_lets_a_scan_end() -> None:

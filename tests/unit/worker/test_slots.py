@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -101,7 +101,9 @@ async def test_a_hint_waits_in_the_queue_until_somebody_has_time() -> None:
 
 
 async def test_without_a_store_it_rests_and_says_so_once() -> None:
-    jobs = DueJobs(error=Unavailable("PostgreSQL cannot be reached now."))
+    away = Unavailable("PostgreSQL cannot be reached now.")
+    away.__cause__ = ConnectionError('role "me" does not exist\nand more')
+    jobs = DueJobs(error=away)
     with structlog.testing.capture_logs() as lines:
         async with working(jobs, poll=0.02):
             await asyncio.sleep(0.6)
@@ -109,6 +111,7 @@ async def test_without_a_store_it_rests_and_says_so_once() -> None:
             jobs.error = None
             jobs.due = [uuid4()]
             await until(lambda: len(jobs.done) == 1, 3.0)
+    assert lines[0]["reason"] == 'ConnectionError: role "me" does not exist'
     told = [(line["event"], line["log_level"]) for line in lines]
     assert told == [
         ("no work, the store is away", "warning"),
@@ -163,9 +166,54 @@ async def test_stopping_gives_back_what_takes_too_long() -> None:
     async with working(jobs) as slots:
         await until(lambda: jobs.running == 1)
         began = time.monotonic()
-        await slots.stop(1.0)
-        assert 0.7 < time.monotonic() - began < 5.0
+        with structlog.testing.capture_logs() as lines:
+            await slots.stop(1.0)
+        assert 0.99 < time.monotonic() - began < 5.0
         assert (jobs.done, len(jobs.given_back)) == ([], 1)
+    (told,) = [line for line in lines if line["event"] == "job given back"]
+    assert told["job_id"] == str(jobs.given_back[0])
+    assert (told["kind"], told["tries"], told["request_id"]) == ("test.kind", 3, "request-1")
+
+
+@pytest.mark.parametrize(("concurrency", "size"), [(1, 1), (2, 1), (4, 3)])
+async def test_one_slot_of_several_is_kept_from_jobs_that_share_something(
+    concurrency: int, size: int
+) -> None:
+    sizes: list[int | None] = []
+
+    async def run_job(hint: UUID | None = None, **given: Any) -> Ran | None:
+        sizes.append(given["bulkhead_size"])
+        return None if hint is None else Ran(an_entry(hint), Outcome.DONE)
+
+    slots = Slots(run_job, concurrency, NEVER)
+    slots.start()
+    await until(lambda: len(sizes) == concurrency)
+    await slots.stop(1.0)
+    assert set(sizes) == {size}
+
+
+async def test_a_job_that_is_stuck_is_told_of_once_and_stopping_does_not_wait_for_it() -> None:
+    job, let_go = an_entry(), asyncio.Event()
+
+    async def run_job(hint: UUID | None = None, **given: Any) -> Ran | None:
+        assert hint is None
+        given["tell"](Ran(job, Outcome.STUCK))
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+        return Ran(job, Outcome.LOST)
+
+    slots = Slots(run_job, 1, NEVER)
+    with structlog.testing.capture_logs() as lines:
+        slots.start()
+        async with asyncio.timeout(10):
+            await slots.stuck()
+            await slots.stop(0.1)
+        assert slots._tasks[0].done() is False
+    (stuck,) = [line for line in lines if line["log_level"] == "critical"]
+    assert (stuck["job_id"], stuck["kind"]) == (str(job.id), "test.kind")
+    let_go.set()
+    await asyncio.wait(slots._tasks)
 
 
 async def test_stopping_while_it_rests_takes_no_time() -> None:
@@ -206,6 +254,8 @@ def test_each_end_of_a_try_is_told_with_the_request_that_caused_the_job() -> Non
         tell(Ran(job, Outcome.FAILED, "no answer", later), 1)
         tell(Ran(job, Outcome.DIED, "refused", later), 1)
         tell(Ran(job, Outcome.LOST), 1)
+        tell(Ran(job, Outcome.GIVEN_BACK))
+        tell(Ran(job, Outcome.STUCK))
     common = {
         "job_id": str(job.id),
         "kind": "test.kind",
@@ -219,6 +269,8 @@ def test_each_end_of_a_try_is_told_with_the_request_that_caused_the_job() -> Non
         ("job failed", "warning"),
         ("job died", "error"),
         ("job lost", "warning"),
+        ("job given back", "warning"),
+        ("job stuck: it goes on although it was cancelled", "critical"),
     ]
     assert lines[0]["duration_ms"] == 12.3
     assert (lines[1]["error"], lines[1]["retry_at"]) == ("no answer", "2026-03-04T05:07:07+00:00")
@@ -228,11 +280,11 @@ def test_each_end_of_a_try_is_told_with_the_request_that_caused_the_job() -> Non
 async def test_a_try_that_somebody_else_cut_off_ends_no_slot() -> None:
     jobs, cut = DueJobs(), asyncio.CancelledError()
 
-    async def run_job(hint: UUID | None = None) -> Ran | None:
+    async def run_job(hint: UUID | None = None, **given: Any) -> Ran | None:
         if jobs.due and jobs.due[0] == lost:
             jobs.due.pop(0)
             raise cut
-        return await jobs(hint)
+        return await jobs(hint, **given)
 
     lost, others = uuid4(), [uuid4() for _ in range(3)]
     slots = Slots(run_job, 1, 0.05)
@@ -248,7 +300,7 @@ async def test_it_is_told_where_a_slot_ended_by_itself() -> None:
     class Fault(BaseException):
         pass
 
-    async def run_job(hint: UUID | None = None) -> Ran | None:
+    async def run_job(hint: UUID | None = None, **_: Any) -> Ran | None:
         raise Fault(hint)
 
     slots = Slots(run_job, 1, NEVER)
