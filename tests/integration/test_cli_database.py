@@ -101,6 +101,15 @@ def test_a_database_that_is_away_is_told_soon(tmp_path: Path) -> None:
         assert "hunter2" not in told
 
 
+def test_a_wrong_database_is_told_from_a_server_that_is_away(tmp_path: Path, database_url: str) -> None:
+    missing = Installed(tmp_path, TASKFLOW_DATABASE_URL=with_database(database_url, "nothing_of_this_name"))
+    assert 'database "nothing_of_this_name" does not exist' in missing("tasks", "list", code=9)
+    away = Installed(tmp_path, TASKFLOW_DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/x")
+    told = away("tasks", "list", code=9)
+    assert "Connection refused" in told
+    assert "hunter2" not in told
+
+
 def test_wrong_settings_stop_the_start_and_name_the_variable(tmp_path: Path) -> None:
     wrong = Installed(tmp_path, TASKFLOW_PORT="x", TASKFLOW_DATABSE_URL="x", TASKFLOW_JWT_SECRET="short")
     told = wrong("serve", code=10)

@@ -81,6 +81,38 @@ def test_faults_are_told_by_the_names_of_the_api(taskflow: Cli) -> None:
     assert ended.stderr.splitlines()[1:] == ["  dueDate must be later", "  input is odd"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (
+            OSError('server at "db", port 5432: FATAL:  role "me" does not exist\n[SQL: SELECT 1]'),
+            ['  OSError: server at "db", port 5432: FATAL:  role "me" does not exist'],
+        ),
+        (
+            ValueError("postgresql://me:hunter2@db/x is away"),
+            ["  ValueError: postgresql://[redacted]@db/x is away"],
+        ),
+        (
+            ValueError("password=hunter2 \x1b[2J"),
+            ["  ValueError: password=[redacted] \N{REPLACEMENT CHARACTER}[2J"],
+        ),
+        (TimeoutError(), ["  TimeoutError"]),
+        (None, []),
+    ],
+    ids=["first-line", "url", "escape", "silent", "none"],
+)
+def test_why_something_cannot_be_reached_is_told(
+    taskflow: Cli, reason: Exception | None, told: list[str]
+) -> None:
+    error, again = Unavailable(), Contention()
+    error.__cause__, again.__cause__ = reason, error
+    for taskflow.refuses in (error, again):
+        ended = taskflow("tasks", "list")
+        assert (ended.exit_code, ended.stderr.splitlines()[1:]) == (9, told)
+    # What programs get is a problem as the API's, which names no host.
+    assert "db" not in taskflow("tasks", "list", "--json").stderr
+
+
 def test_programs_get_a_problem(taskflow: Cli) -> None:
     taskflow.refuses = InvalidInput([Fault(("due_date",), "must be later")])
     problem = json.loads(taskflow("tasks", "list", "--json").stderr)
