@@ -135,7 +135,7 @@ class LedgerEntry:
     Attributes:
         kind: Which handler does it, such as "task.overdue".
         subject: What it is about: the id of a task, of a user; None for nothing in particular.
-        payload: What else the handler needs to know; no secret in it, since admins see it.
+        payload: What else the handler needs to know; no secret in it: it is in the database and its backups.
         run_at: When it is due (again); a worker takes it some time after that.
         tries: How often it was claimed, the present time included.
         max_tries: After as many it is dead.

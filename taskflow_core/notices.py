@@ -30,7 +30,7 @@ class Notice:
     """Something to tell one person.
 
     Attributes:
-        id: The same however often this is delivered, which after a crash may be more than once.
+        id: The same however often this is delivered, which may be more than once.
         at: When what it tells of happened.
         facts: See `NoticeKind`.
     """

@@ -195,7 +195,7 @@ def _tell(session: Session, results: list[BatchResult], done: str) -> None:
     type=click.IntRange(0, TRIES_MAX),
     default=0,
     show_default=True,
-    help="How many tries are to fail.",
+    help="How many tries are to fail, those before a retry by hand included.",
 )
 @click.option(
     "--tries",
