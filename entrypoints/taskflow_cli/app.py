@@ -73,6 +73,6 @@ class Commands(click.Group):
 def cli() -> None:
     """Tasks for teams and programs: run TaskFlow, look after it, and work with its tasks.
 
-    Settings come from TASKFLOW_* variables and from .env; without them, commands find a running
-    `taskflow dev` by its directory .taskflow, here or in a parent.
+    Settings come from TASKFLOW_* variables and from .env; without them, all commands but `serve` find a
+    running `taskflow dev` by its directory .taskflow, here or in a parent.
     """

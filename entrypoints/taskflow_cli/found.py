@@ -22,6 +22,19 @@ def settings_told() -> Settings:
     return settings
 
 
+def servers_found() -> Settings:
+    """Return the settings, with the servers of a running `taskflow dev` where they name no database."""
+    from taskflow_bootstrap.discovery import find
+    from taskflow_bootstrap.errors import StartError
+
+    settings = settings_told()
+    try:
+        return find(settings, None).settings
+    except StartError:
+        # Who needs them names the variables that are not set.
+        return settings
+
+
 def found(data_dir: Path | None) -> Found:
     """Return the settings with the database that is meant."""
     from taskflow_bootstrap.discovery import find

@@ -189,6 +189,17 @@ def test_the_cli_finds_it_from_a_folder_below(place: Path, start: Start) -> None
     assert "taskflow dev" in ended.stderr
 
 
+def test_a_worker_and_a_scheduler_of_ones_own_find_it(place: Path, start: Start) -> None:
+    start()
+    for command, ready in (("worker", "TaskFlow does jobs"), ("scheduler", "TaskFlow looks after its jobs")):
+        beside = Background.start(command, cwd=place)
+        try:
+            beside.wait_for(ready)
+            assert beside.stop()[0] == 0
+        finally:
+            beside.kill()
+
+
 def test_who_has_a_task_that_falls_overdue_is_told_within_seconds(place: Path, start: Start) -> None:
     dev = start()
     dev.background.wait_for("worker started")
