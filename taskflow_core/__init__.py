@@ -98,7 +98,7 @@ from taskflow_core.use_cases.ledger.dead_letters import (
     RetryJobs,
 )
 from taskflow_core.use_cases.ledger.reconcile import Reconcile
-from taskflow_core.use_cases.ledger.run import Effect, Handler, Outcome, Ran, RunJob
+from taskflow_core.use_cases.ledger.run import Effect, Handler, Outcome, Ran, RunJob, Skipped
 from taskflow_core.use_cases.ledger.sample import AddSample, RefundSample, Sample
 from taskflow_core.use_cases.ledger.tell import TellAssigned, TellOverdue, TellSecurityEvent
 from taskflow_core.use_cases.tasks.batch import Batch, BatchAction, BatchItem, ChangeTasks
@@ -230,6 +230,7 @@ __all__ = [
     "SessionView",
     "SetPassword",
     "SignedIn",
+    "Skipped",
     "Status",
     "Task",
     "TaskChange",

@@ -26,7 +26,7 @@ def tell(ran: Ran, seconds: float | None = None) -> None:
     }
     match ran.outcome:
         case Outcome.DONE:
-            log.info("job done", **told)
+            log.info("job done", **told, **({} if ran.note is None else {"note": ran.note}))
         case Outcome.FAILED:
             retry_at = ran.after.run_at.isoformat() if ran.after else None
             log.warning("job failed", **told, error=ran.error, retry_at=retry_at)

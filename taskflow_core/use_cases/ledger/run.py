@@ -28,6 +28,24 @@ Effect: TypeAlias = Callable[["Transaction"], Awaitable[None]]
 committed, never again. It commits nothing itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The effect of a job of which there was nothing (more) to do.
+
+    Attributes:
+        why: In a few words, for the log.
+        effect: What is left to do all the same.
+    """
+
+    why: str
+    effect: Effect | None = None
+
+    async def __call__(self, transaction: Transaction) -> None:
+        """Do what is left."""
+        if self.effect is not None:
+            await self.effect(transaction)
+
+
 class Handler(Protocol):
     """Does work of one kind.
 
@@ -62,12 +80,14 @@ class Ran:
             `STUCK` where it goes on although it was cancelled.
         error: Why it failed.
         after: The job as it was left, where it failed; None where that is not known.
+        note: Why there was nothing to do, where it is done by that.
     """
 
     job: LedgerEntry
     outcome: Outcome
     error: str | None = None
     after: LedgerEntry | None = None
+    note: str | None = None
 
     @classmethod
     def ended(cls, job: LedgerEntry, after: LedgerEntry) -> Ran:
@@ -143,7 +163,7 @@ class RunJob:
         )  # fmt: skip
         try:
             async with watch:
-                await self._do(job, watch)
+                note = await self._do(job, watch)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or not task.cancelling():
@@ -158,14 +178,15 @@ class RunJob:
                 return Ran(job, Outcome.LOST)
             told = f"It took longer than {seconds:g} s." if watch.is_late else self._told(error)
             return await self._failed(job, told, final=isinstance(error, Undeliverable))
-        return Ran(job, Outcome.DONE)
+        return Ran(job, Outcome.DONE, note=note)
 
     async def _renew(self, job: LedgerEntry) -> None:
         async with self.transactions() as transaction:
             transaction.ledger.renew(job, self.lease)
             await transaction.commit()
 
-    async def _do(self, job: LedgerEntry, watch: Watch) -> None:
+    async def _do(self, job: LedgerEntry, watch: Watch) -> str | None:
+        """Do the job; return why there was nothing to do, if so."""
         effect = await self.handlers[job.kind](job)
         watch.leave_lease()
         async with self.transactions() as transaction:
@@ -173,6 +194,7 @@ class RunJob:
             if effect is not None:
                 await effect(transaction)
             await transaction.commit()
+        return effect.why if isinstance(effect, Skipped) else None
 
     async def _failed(self, job: LedgerEntry, told: str, *, final: bool) -> Ran:
         ended = await self._end(job, lambda held, now: held.fail(told, now, self.chance(), final=final))

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from taskflow_core.notices import Notice, NoticeKind
 from taskflow_core.tasks import as_text
+from taskflow_core.use_cases.ledger.run import Skipped
 
 if TYPE_CHECKING:
     from taskflow_core.ledger import LedgerEntry
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _OVERDUE: Final = UUID("0d2c7f5e-6a53-5b0c-9a35-5f1b2f0f7c11")
 """The namespace (RFC 9562 section 5.5) of the ids of notices that a task is overdue."""
+_CLOSED: Final = "the task is closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,19 @@ class TellOverdue:
         Its id is the task's and the due date's, so that even a job that was made anew tells the same.
         """
         task_id, due_date = _subject(job), job.payload["due_date"]
+        rearm = partial(_rearm, task_id, datetime.fromisoformat(due_date))
         task = await self.tasks.task(task_id, owner=None)
-        if task is None or not task.status.is_open or as_text(task.due_date) != due_date:
-            return partial(_rearm, task_id, datetime.fromisoformat(due_date))
+        if task is None:
+            return Skipped("the task is gone", rearm)
+        if not task.status.is_open:
+            return Skipped(_CLOSED, rearm)
+        if as_text(task.due_date) != due_date:
+            return Skipped("the task is due at another time", rearm)
         owner = await self.users.user(task.user_id)
-        if owner is not None and owner.active and owner.notifications:
-            id = uuid5(_OVERDUE, f"{task_id} {due_date}")
-            await self.notifier.send(_of_task(NoticeKind.TASK_OVERDUE, id, job, task, owner))
+        if owner is None or not owner.active or not owner.notifications:
+            return _not_told(owner)
+        id = uuid5(_OVERDUE, f"{task_id} {due_date}")
+        await self.notifier.send(_of_task(NoticeKind.TASK_OVERDUE, id, job, task, owner))
         return None
 
 
@@ -58,11 +66,14 @@ class TellAssigned:
     async def __call__(self, job: LedgerEntry) -> Effect | None:
         """Send the notice."""
         task = await self.tasks.task(_subject(job), owner=UUID(job.payload["user_id"]))
-        if task is None or not task.status.is_open:
-            return None
+        if task is None:
+            return Skipped("the task is gone or another's")
+        if not task.status.is_open:
+            return Skipped(_CLOSED)
         owner = await self.users.user(task.user_id)
-        if owner is not None and owner.active and owner.notifications:
-            await self.notifier.send(_of_task(NoticeKind.TASK_ASSIGNED, job.id, job, task, owner))
+        if owner is None or not owner.active or not owner.notifications:
+            return _not_told(owner)
+        await self.notifier.send(_of_task(NoticeKind.TASK_ASSIGNED, job.id, job, task, owner))
         return None
 
 
@@ -76,17 +87,23 @@ class TellSecurityEvent:
     async def __call__(self, job: LedgerEntry) -> Effect | None:
         """Send the notice."""
         user = await self.users.user(_subject(job))
-        if user is not None:
-            notice = Notice(
-                id=job.id, kind=NoticeKind.SECURITY_EVENT, user_id=user.id, email=user.email,
-                name=user.name, at=job.created_at, facts=job.payload,
-            )  # fmt: skip
-            await self.notifier.send(notice)
+        if user is None:
+            return Skipped("the account is gone")
+        notice = Notice(
+            id=job.id, kind=NoticeKind.SECURITY_EVENT, user_id=user.id, email=user.email,
+            name=user.name, at=job.created_at, facts=job.payload,
+        )  # fmt: skip
+        await self.notifier.send(notice)
         return None
 
 
 async def _rearm(task_id: UUID, due_date: datetime, transaction: Transaction) -> None:
     transaction.tasks.rearm(task_id, due_date)
+
+
+def _not_told(owner: UserView | None) -> Skipped:
+    cannot = owner is None or not owner.active
+    return Skipped("the owner cannot sign in" if cannot else "the owner wants no notices")
 
 
 def _subject(job: LedgerEntry) -> UUID:

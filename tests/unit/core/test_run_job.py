@@ -20,6 +20,7 @@ from taskflow_core import (
     Outcome,
     Ran,
     RunJob,
+    Skipped,
     Unavailable,
     Undeliverable,
 )
@@ -90,6 +91,21 @@ class TestDone:
         ran = await runner(world, doing)(job.id)
         assert ran is not None
         assert (ran.outcome, ran.error, ran.after) == (Outcome.DONE, None, None)
+
+    @pytest.mark.parametrize("with_effect", [True, False])
+    async def test_one_may_say_why_there_was_nothing_to_do(
+        self, world: World, doing: Doing, with_effect: bool
+    ) -> None:
+        job = world.add_job()
+
+        async def skip(job: LedgerEntry) -> Effect:
+            return Skipped("it was done by hand", refund_of(job) if with_effect else None)
+
+        doing.does = skip
+        ran = await runner(world, doing)()
+        assert ran == Ran(doing.seen[0], Outcome.DONE, note="it was done by hand")
+        assert world.store.ledger[job.id].state is JobState.DONE
+        assert world.store.refunds == ({job.id: 1} if with_effect else {})
 
     async def test_what_is_hinted_at_goes_first(self, world: World, doing: Doing) -> None:
         world.add_job()

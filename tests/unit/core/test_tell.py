@@ -40,6 +40,10 @@ from taskflow_core.tasks import as_text
 from taskflow_core.use_cases.tasks import notify_overdue
 
 DUE = NOW - timedelta(minutes=5)
+NOT_TOLD: list[tuple[dict[str, Any], str]] = [
+    ({"notifications": False}, "the owner wants no notices"),
+    ({"active": False}, "the owner cannot sign in"),
+]
 
 
 @pytest.fixture
@@ -51,6 +55,15 @@ async def work(world: World) -> None:
     """Do all that is due."""
     while await world.use_cases.run_job():
         pass
+
+
+async def why(world: World) -> list[str | None]:
+    """Do all that is due, and return what is noted of each job that is done."""
+    notes = []
+    while ran := await world.use_cases.run_job():
+        assert ran.outcome is Outcome.DONE
+        notes.append(ran.note)
+    return notes
 
 
 async def scan(world: World) -> None:
@@ -92,10 +105,13 @@ class TestOverdue:
         assert others.isdisjoint({first, moved})
         assert first.version == 5
 
-    @pytest.mark.parametrize("owner", [{"notifications": False}, {"active": False}])
-    async def test_who_opted_out_or_may_not_sign_in_is_not(self, world: World, owner: dict[str, Any]) -> None:
+    @pytest.mark.parametrize(("owner", "note"), NOT_TOLD)
+    async def test_who_opted_out_or_may_not_sign_in_is_not(
+        self, world: World, owner: dict[str, Any], note: str
+    ) -> None:
         self.overdue(world, **owner)
-        await scan(world)
+        await world.use_cases.notify_overdue()
+        assert await why(world) == [note]
         assert world.notifier.sent == []
         (job,) = world.jobs(JobKind.TASK_OVERDUE)
         assert job.state is JobState.DONE
@@ -107,9 +123,17 @@ class TestOverdue:
         await work(world)
         assert world.notifier.sent == []
 
-    @pytest.mark.parametrize("how", ["completed", "moved", "cleared", "deleted"])
+    @pytest.mark.parametrize(
+        ("how", "note"),
+        [
+            ("completed", "the task is closed"),
+            ("moved", "the task is due at another time"),
+            ("cleared", "the task is due at another time"),
+            ("deleted", "the task is gone"),
+        ],
+    )
     async def test_what_was_settled_meanwhile_is_not_told_and_can_be_again(
-        self, world: World, how: str
+        self, world: World, how: str, note: str
     ) -> None:
         task = self.overdue(world)
         owner = actor(world.store.users[task.user_id])
@@ -123,7 +147,7 @@ class TestOverdue:
             await world.use_cases.delete_task(TaskDeletion(task.id), owner)
         else:
             await world.use_cases.change_task(TaskChange(task.id, changes[how]), owner)
-        await work(world)
+        assert await why(world) == [note]
         assert world.notifier.sent == []
         assert world.store.told == set()
         stored = world.store.tasks[task.id]
@@ -199,7 +223,7 @@ class TestAssigned:
         owner = world.add_user()
         task = world.add_task(owner.id, title="Write it", due_date=due_date, priority=Priority.HIGH)
         job = self.assigned(world, task, owner.id)
-        await work(world)
+        assert await why(world) == [None]
         assert world.notifier.sent == [
             Notice(
                 id=job.id,
@@ -212,11 +236,13 @@ class TestAssigned:
             )
         ]
 
-    @pytest.mark.parametrize("given", [{"notifications": False}, {"active": False}])
-    async def test_who_opted_out_or_may_not_sign_in_is_not(self, world: World, given: dict[str, Any]) -> None:
+    @pytest.mark.parametrize(("given", "note"), NOT_TOLD)
+    async def test_who_opted_out_or_may_not_sign_in_is_not(
+        self, world: World, given: dict[str, Any], note: str
+    ) -> None:
         owner = world.add_user(**given)
         self.assigned(world, world.add_task(owner.id), owner.id)
-        await work(world)
+        assert await why(world) == [note]
         assert world.notifier.sent == []
 
     async def test_nobody_is_told_of_what_is_somebody_elses_by_now_or_gone(self, world: World) -> None:
@@ -225,7 +251,9 @@ class TestAssigned:
         self.assigned(world, world.add_task(first.id, deleted_at=NOW), first.id)
         gone = world.add_user(deleted_at=NOW)
         self.assigned(world, world.add_task(gone.id), gone.id)
-        await work(world)
+        assert await why(world) == [
+            "the task is gone or another's", "the task is gone or another's", "the owner cannot sign in",
+        ]  # fmt: skip
         assert world.notifier.sent == []
         assert {job.state for job in world.jobs()} == {JobState.DONE}
 
@@ -233,7 +261,7 @@ class TestAssigned:
     async def test_nobody_is_told_of_what_is_closed_by_now(self, world: World, status: Status) -> None:
         owner = world.add_user()
         self.assigned(world, world.add_task(owner.id, status=status), owner.id)
-        await work(world)
+        assert await why(world) == [None if status.is_open else "the task is closed"]
         assert len(world.notifier.sent) == status.is_open
         assert {job.state for job in world.jobs()} == {JobState.DONE}
 
@@ -261,7 +289,7 @@ class TestSecurityEvents:
 
     async def test_but_who_is_gone(self, world: World) -> None:
         self.event(world, world.add_user(deleted_at=NOW))
-        await work(world)
+        assert await why(world) == ["the account is gone"]
         assert world.notifier.sent == []
 
     async def test_one_is_told_of_what_is_done_to_ones_account(self, world: World) -> None:

@@ -256,6 +256,7 @@ def test_each_end_of_a_try_is_told_with_the_request_that_caused_the_job() -> Non
         tell(Ran(job, Outcome.LOST), 1)
         tell(Ran(job, Outcome.GIVEN_BACK))
         tell(Ran(job, Outcome.STUCK))
+        tell(Ran(job, Outcome.DONE, note="the task is gone"), 1)
     common = {
         "job_id": str(job.id),
         "kind": "test.kind",
@@ -271,10 +272,13 @@ def test_each_end_of_a_try_is_told_with_the_request_that_caused_the_job() -> Non
         ("job lost", "warning"),
         ("job given back", "warning"),
         ("job stuck: it goes on although it was cancelled", "critical"),
+        ("job done", "info"),
     ]
     assert lines[0]["duration_ms"] == 12.3
     assert (lines[1]["error"], lines[1]["retry_at"]) == ("no answer", "2026-03-04T05:07:07+00:00")
     assert lines[2]["error"] == "refused"
+    assert [line.get("note") for line in lines] == [*[None] * 6, "the task is gone"]
+    assert "note" not in lines[0]
 
 
 async def test_a_try_that_somebody_else_cut_off_ends_no_slot() -> None:
