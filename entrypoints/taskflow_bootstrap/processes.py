@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
@@ -26,6 +27,8 @@ _INDEX_BYTES: Final = 4
 @dataclass(frozen=True, slots=True)
 class Child:
     """What a process knows of its watcher.
+
+    SIGTERM is blocked until the process has a handler for it (`running.stop_asked`), so that none is lost.
 
     Attributes:
         lifeline: A descriptor that becomes readable when the watcher is gone.
@@ -112,11 +115,14 @@ class Processes:
                 continue
             place.due, place.started, place.was_ready, place.was_killed = None, now, False, False
             self._beats[place.index] = 0.0
+            # What comes before the child can hear of it waits in the child until it can.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
             pid = os.fork()
             if pid == 0:
                 os.close(held)
                 os.close(wake)
                 _work(self.work, self._child(place.index, lifeline, tells_ready))
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             place.pid = pid
 
     def _child(self, index: int, lifeline: int, tells_ready: int) -> Child:
@@ -137,7 +143,9 @@ class Processes:
             self._places[int.from_bytes(heard[at : at + _INDEX_BYTES])].was_ready = True
         if not self._was_ready and all(place.was_ready for place in self._places):
             self._was_ready = True
-            self.on_ready()
+            # Nobody may be left to read it; there is work to watch all the same.
+            with suppress(OSError):
+                self.on_ready()
 
     def _ended(self) -> list[tuple[_Place, int, int]]:
         """Return whose process ended, which that was, and how."""
@@ -157,7 +165,7 @@ class Processes:
         failed = False
         for place, pid, status in ended:
             if self._was_ready or place.was_ready:
-                self.tell(f"Process {pid} ended ({_why(status)}) and is started again.")
+                self._say(f"Process {pid} ended ({_why(status)}) and is started again.")
                 place.due = max(time.monotonic(), place.started + RESTART_SECONDS)
             else:
                 failed = True
@@ -176,9 +184,13 @@ class Processes:
                 # Whoever was stopped itself, with all of the machine perhaps, judges nobody.
                 self._beats[place.index] = now
             elif now - beaten > self.hang_seconds:
-                self.tell(f"Process {place.pid} hangs and is killed.")
+                self._say(f"Process {place.pid} hangs and is killed.")
                 os.kill(place.pid, signal.SIGKILL)
                 place.was_killed = True
+
+    def _say(self, sentence: str) -> None:
+        with suppress(OSError):
+            self.tell(sentence)
 
     def _stop_when(self, wanted: bool) -> None:
         if wanted and self._kill_at is None:
@@ -210,10 +222,12 @@ def _work(work: Work, child: Child) -> NoReturn:
     try:
         code = work(child)
     except BaseException as error:  # noqa: BLE001 - a forked child must not return into its parent's code
-        sys.excepthook(type(error), error, error.__traceback__)
+        with suppress(OSError):
+            sys.excepthook(type(error), error, error.__traceback__)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
         os._exit(code)
 
 

@@ -14,15 +14,19 @@ from taskflow_bootstrap.running import run, stop_asked
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import Handler
 from taskflow_core.use_cases.bundle import Scan
-from taskflow_worker.scheduler import run_scheduler
+from taskflow_worker.scheduler import END_SECONDS, run_scheduler
+from taskflow_worker.slots import giving_back
 from taskflow_worker.worker import run_worker
 
 CONCURRENCY: Final = 4
 DRAIN_SECONDS: Final = 10.0
 """How long jobs may take to end once a stop is asked for; then they are given back."""
-_KILL_AFTER_SECONDS: Final = DRAIN_SECONDS + 3
+_CLOSE_SECONDS: Final = 3.0
+"""What closing connections takes at most, and leaving tasks that do not end."""
+_KILL_WORKER_SECONDS: Final = DRAIN_SECONDS + giving_back(DRAIN_SECONDS) + _CLOSE_SECONDS
+_KILL_SCHEDULER_SECONDS: Final = END_SECONDS + _CLOSE_SECONDS
 HANG_SECONDS: Final = 30.0
-"""A worker whose event loop stands still for so long is killed: what it held is another's by then."""
+"""What has an event loop that stands still for so long is killed: what it held is another's by then."""
 
 
 def work(
@@ -53,7 +57,7 @@ def work(
         run(_work(settings, handlers or {}, concurrency, child))
         return 0
 
-    return Processes(do, processes, _KILL_AFTER_SECONDS, on_ready, tell, HANG_SECONDS).run()
+    return Processes(do, processes, _KILL_WORKER_SECONDS, on_ready, tell, HANG_SECONDS).run()
 
 
 async def _work(settings: Settings, handlers: Mapping[str, Handler], concurrency: int, child: Child) -> None:
@@ -71,22 +75,31 @@ async def _work(settings: Settings, handlers: Mapping[str, Handler], concurrency
             )
 
 
-def schedule(settings: Settings, *, on_ready: Callable[[], None]) -> int:
+def schedule(settings: Settings, *, on_ready: Callable[[], None], tell: Callable[[str], None]) -> int:
     """See what falls due until SIGTERM or Ctrl-C; return the exit code.
+
+    Args:
+        settings: With addresses; no secret is needed.
+        on_ready: Called once it works.
+        tell: Takes what is worth knowing while it runs: that it died or hung, and was started again.
 
     Raises:
         SettingsError: An address is missing.
     """
     settings.require("database_url", "redis_url")
-    run(_schedule(settings, on_ready))
-    return 0
+
+    def do(child: Child) -> int:
+        run(_schedule(settings, child))
+        return 0
+
+    return Processes(do, 1, _KILL_SCHEDULER_SECONDS, on_ready, tell, HANG_SECONDS).run()
 
 
-async def _schedule(settings: Settings, on_ready: Callable[[], None]) -> None:
+async def _schedule(settings: Settings, child: Child) -> None:
     configure_logs(settings)
-    with stop_asked() as stop:
+    with stop_asked(child.lifeline) as stop:
         async with _container(settings) as container:
-            await run_scheduler(scans=_scans(container), stop=stop, on_ready=on_ready)
+            await run_scheduler(_scans(container), stop=stop, on_ready=child.ready, beat=child.beat)
 
 
 async def work_beside(settings: Settings, *, stop: asyncio.Event, drain: float) -> None:
@@ -100,6 +113,7 @@ async def work_beside(settings: Settings, *, stop: asyncio.Event, drain: float) 
             beat=_nothing,
             concurrency=CONCURRENCY,
             drain=drain,
+            is_watched=False,
         )
         group.create_task(worker)
         group.create_task(run_scheduler(scans=_scans(container), stop=stop, on_ready=_nothing))

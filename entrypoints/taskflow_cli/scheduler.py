@@ -11,9 +11,15 @@ def scheduler(ctx: click.Context) -> None:
     """See what falls due, and that no job is forgotten.
 
     It makes jobs of what time brings about, and wakes workers for what is due. Run any number: each thing is
-    done by one of them, and by another where that one is gone.
+    done by one of them, and by another where that one is gone. It is watched, and started again where it dies
+    or hangs.
     """
     from taskflow_bootstrap.work import schedule
-    from taskflow_cli.found import settings_told
+    from taskflow_cli.found import servers_found
 
-    ctx.exit(schedule(settings_told(), on_ready=lambda: click.echo("TaskFlow looks after its jobs")))
+    code = schedule(
+        servers_found(),
+        on_ready=lambda: click.echo("TaskFlow looks after its jobs"),
+        tell=lambda text: click.echo(text, err=True),
+    )
+    ctx.exit(code)

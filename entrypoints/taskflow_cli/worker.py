@@ -15,13 +15,13 @@ def worker(ctx: click.Context, processes: int, concurrency: int) -> None:
     """Do background jobs.
 
     Needs the database, and Redis to hear of new jobs at once; without Redis it asks the database. On SIGTERM
-    or Ctrl-C it ends what it is at, or gives it back, within 10 s.
+    or Ctrl-C what it is at has 10 s to end, and is given back after that.
     """
     from taskflow_bootstrap.work import work
-    from taskflow_cli.found import settings_told
+    from taskflow_cli.found import servers_found
 
     code = work(
-        settings_told(),
+        servers_found(),
         processes=processes,
         concurrency=concurrency,
         on_ready=lambda: click.echo(f"TaskFlow does jobs ({processes} process{'es' * (processes > 1)})"),

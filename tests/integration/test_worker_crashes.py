@@ -133,6 +133,21 @@ async def test_one_whose_loop_is_blocked_is_killed_and_replaced(
     assert look(job) == Row(JobState.DONE, 2, 2, None, 1)
 
 
+async def test_one_whose_job_swallows_its_cancellation_is_replaced_once_others_have_ended(
+    database_url: str, redis_url: str, tmp_path: Path, transactions: SqlAlchemyTransactions, look: Look
+) -> None:
+    short = {"time_limit": 4.0, "lease": 6.0, "stuck": 0.5, "drain": 2.0}
+    with workers(database_url, redis_url, tmp_path / "log", **short) as running:
+        deaf = await add_job(transactions, "deaf")
+        lost = await asyncio.to_thread(holder, running, deaf)
+        await asyncio.to_thread(running.wait_for, "job stuck")
+        assert str(deaf) in running.wait_for("job stuck")
+        await asyncio.to_thread(running.wait_for, f"Process {lost} ended (exit code 1) and is started again.")
+        await expiring_until(transactions, lambda: look(deaf).state is JobState.DONE)
+        assert (await asyncio.to_thread(running.stop))[0] == 0
+    assert look(deaf) == Row(JobState.DONE, 2, 2, None, 1)
+
+
 async def test_workers_whose_watcher_is_killed_end_by_themselves(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import os, select, signal, sys, time
 from taskflow_bootstrap.processes import Processes
+from taskflow_bootstrap.running import run, stop_asked
 
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
@@ -19,6 +22,7 @@ def say(*words):
 def beat_until_told(child, seconds=60.0):
     told = []
     signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     end = time.monotonic() + seconds
     while not told and time.monotonic() < end:
         child.beat()
@@ -28,7 +32,11 @@ def beat_until_told(child, seconds=60.0):
 
 {work}
 
-sys.exit(Processes(work, {count}, 5.0, lambda: say("all ready"), say, hang_seconds={hang}).run())
+def nobody_listens(*_):
+    raise BrokenPipeError
+
+tell = nobody_listens if {deaf} else say
+sys.exit(Processes(work, {count}, 5.0, lambda: tell("all ready"), tell, hang_seconds={hang}).run())
 """
 
 
@@ -54,9 +62,11 @@ class Watched:
 
 
 @contextmanager
-def watched(tmp_path: Path, work: str, count: int = 1, hang: float | None = None) -> Iterator[Watched]:
+def watched(
+    tmp_path: Path, work: str, count: int = 1, hang: float | None = None, *, deaf: bool = False
+) -> Iterator[Watched]:
     script, log = tmp_path / "watched.py", tmp_path / "log.txt"
-    script.write_text(SCRIPT.format(work=work, count=count, hang=hang))
+    script.write_text(SCRIPT.format(work=work, count=count, hang=hang, deaf=deaf))
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, script], stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -179,6 +189,70 @@ def test_after_one_was_started_again_the_watcher_sleeps(tmp_path: Path) -> None:
         time.sleep(0.7)
         assert _cpu_ticks(those.process.pid) - before < 20
         assert those.stop() == 0
+
+
+SLOW_TO_LISTEN = """
+async def main(child):
+    time.sleep(0.1)
+    with stop_asked(child.lifeline) as stop:
+        child.ready()
+        await stop.wait()
+    say("heard", os.getpid())
+
+def work(child):
+    say("working", os.getpid())
+    run(main(child))
+    return 0
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.03, 0.06, 0.09, 0.12])
+def test_one_that_is_asked_to_end_while_it_starts_hears_of_it(tmp_path: Path, delay: float) -> None:
+    with watched(tmp_path, SLOW_TO_LISTEN, count=2) as those:
+        those.wait_for("working")
+        time.sleep(delay)
+        assert those.stop() == 0
+        # Those that did not hear of it were killed.
+        assert those.log.read_text().count("heard") == len(those.pids())
+
+
+def test_where_nobody_reads_what_it_says_it_watches_all_the_same(tmp_path: Path) -> None:
+    work = READY_THEN_DEAD.replace('"here"', repr(str(tmp_path)))
+    with watched(tmp_path, work, count=2, deaf=True) as those:
+        those.wait_for("working", times=3)
+        assert those.process.poll() is None
+        assert those.stop() == 0
+
+
+DEAF_TASK = """
+import asyncio
+
+async def deaf():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+async def main(child):
+    with stop_asked(child.lifeline) as stop:
+        left = asyncio.create_task(deaf())
+        child.ready()
+        await stop.wait()
+
+def work(child):
+    say("working", os.getpid())
+    run(main(child))
+    say("left")
+    return 0
+"""
+
+
+def test_a_task_that_does_not_end_is_left_behind(tmp_path: Path) -> None:
+    with watched(tmp_path, DEAF_TASK) as those:
+        those.wait_for("all ready")
+        assert those.stop() == 0
+        assert "left" in those.log.read_text()
 
 
 def _cpu_ticks(pid: int) -> int:

@@ -1,8 +1,9 @@
 """A watched worker whose jobs misbehave, as a process of its own; see `support.workers`.
 
 Arguments: the URLs of the database and of Redis, and settings as JSON: `processes`, `lease`, `time_limit`,
-`hang`, `drain`. Its kinds of jobs: "ok" notes a refund; "slow" does so after `seconds` of its payload;
-"poison" kills its process; "block" stops the whole loop the first time.
+`hang`, `drain`, `stuck`. Its kinds of jobs: "ok" notes a refund; "slow" does so after `seconds` of its
+payload; "poison" kills its process; "block" stops the whole loop the first time; "deaf" swallows its
+cancellation the first time.
 """
 
 import asyncio
@@ -11,15 +12,17 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import structlog
-import uvloop
 
 from taskflow_bootstrap.processes import Child, Processes
+from taskflow_bootstrap.running import run, stop_asked
 from taskflow_core import LedgerEntry
 from taskflow_core.ports.persistence import Transaction
+from taskflow_core.use_cases.ledger import watch
 from taskflow_core.use_cases.ledger.run import Effect, RunJob
 from taskflow_sqlalchemy import SqlAlchemyClaims, SqlAlchemyTransactions, open_engine
 from taskflow_system import SystemChance
@@ -59,7 +62,15 @@ async def block(job: LedgerEntry) -> Effect:
     return partial(refund, job)
 
 
-HANDLERS = {"ok": ok, "slow": slow, "poison": poison, "block": block}
+async def deaf(job: LedgerEntry) -> Effect:
+    say("began", job.id, "in", os.getpid())
+    while job.tries == 1:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+    return partial(refund, job)
+
+
+HANDLERS = {"ok": ok, "slow": slow, "poison": poison, "block": block, "deaf": deaf}
 
 
 def half() -> float:
@@ -68,6 +79,7 @@ def half() -> float:
 
 
 async def work(database_url: str, redis_url: str, settings: dict[str, float], child: Child) -> None:
+    watch.STUCK_AFTER = timedelta(seconds=settings.get("stuck", 10))  # type: ignore[misc]  # less than a test waits
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stdout))
     engine = open_engine(database_url)
     run_job = RunJob(
@@ -78,22 +90,20 @@ async def work(database_url: str, redis_url: str, settings: dict[str, float], ch
         timedelta(seconds=settings.get("time_limit", 10)),
         timedelta(seconds=settings.get("lease", 20)),
     )
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    asyncio.get_running_loop().add_reader(child.lifeline, stop.set)
 
     def ready() -> None:
         say("ready", os.getpid())
         child.ready()
 
-    await run_worker(
-        run_job,
-        redis_url=redis_url,
-        stop=stop,
-        on_ready=ready,
-        beat=child.beat,
-        drain=settings.get("drain", 10),
-    )
+    with stop_asked(child.lifeline) as stop:
+        await run_worker(
+            run_job,
+            redis_url=redis_url,
+            stop=stop,
+            on_ready=ready,
+            beat=child.beat,
+            drain=settings.get("drain", 10),
+        )
     await engine.dispose()
 
 
@@ -101,12 +111,11 @@ def main() -> int:
     database_url, redis_url, settings = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 
     def do(child: Child) -> int:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work(database_url, redis_url, settings, child))
+        run(work(database_url, redis_url, settings, child))
         return 0
 
     return Processes(
-        do, settings.get("processes", 1), settings.get("drain", 10) + 3, lambda: say("all ready"), say,
+        do, settings.get("processes", 1), settings.get("drain", 10) + 5, lambda: say("all ready"), say,
         settings.get("hang"),
     ).run()  # fmt: skip
 
