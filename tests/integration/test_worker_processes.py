@@ -193,7 +193,6 @@ def test_after_one_was_started_again_the_watcher_sleeps(tmp_path: Path) -> None:
 
 SLOW_TO_LISTEN = """
 async def main(child):
-    time.sleep(0.1)
     with stop_asked(child.lifeline) as stop:
         child.ready()
         await stop.wait()
@@ -201,6 +200,7 @@ async def main(child):
 
 def work(child):
     say("working", os.getpid())
+    time.sleep(0.1)
     run(main(child))
     return 0
 """
