@@ -28,6 +28,7 @@ from taskflow_core import (
     TaskChange,
     TaskChanges,
     TaskDeletion,
+    TaskRestoration,
     Unavailable,
     Undeliverable,
     User,
@@ -194,6 +195,18 @@ class TestOverdue:
         await work(world)
         assert len(world.notifier.sent) == 1
         assert len(world.jobs(JobKind.TASK_OVERDUE)) == 1
+
+    async def test_one_that_was_told_of_is_not_again_where_it_is_deleted_and_restored(
+        self, world: World
+    ) -> None:
+        task = self.overdue(world)
+        owner = actor(world.store.users[task.user_id])
+        await scan(world)
+        await world.use_cases.delete_task(TaskDeletion(task.id), owner)
+        await scan(world)
+        await world.use_cases.restore_task(TaskRestoration(task.id), owner)
+        await scan(world)
+        assert len(world.notifier.sent) == 1
 
     async def test_who_it_goes_to_after_that_is_not_told_again(self, world: World) -> None:
         task = self.overdue(world)
