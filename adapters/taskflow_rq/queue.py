@@ -42,6 +42,8 @@ TTL_SECONDS: Final = 60
 """A hint that nobody took for so long is forgotten; the scheduler hints again."""
 CONNECT_SECONDS: Final = 0.5
 ANSWER_SECONDS: Final = 0.5
+WAITING_SECONDS: Final = 1.0
+"""How long `waiting` may take in all: looking up a host's name alone can take 20 s."""
 CLOSE_SECONDS: Final = 1.0
 """How long `aclose` waits for what was hinted last."""
 
@@ -94,8 +96,9 @@ class RqQueue:
 
     async def waiting(self) -> int:
         try:
-            return await self._in_thread(self._length)
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(WAITING_SECONDS):
+                return await self._in_thread(self._length)
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
             raise Unavailable("Redis cannot be reached now.") from error
 
     async def aclose(self) -> None:

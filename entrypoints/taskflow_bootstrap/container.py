@@ -128,6 +128,12 @@ def _tell_of_redis(state: State) -> None:
         log.warning("Redis is back: rate limits are counted there again")
 
 
+def _redact(text: str) -> str:
+    from taskflow_http.redaction import redacted  # noqa: PLC0415 - 0.2 s that who runs no jobs need not spend
+
+    return redacted(text)
+
+
 def _proxies(settings: Settings) -> TrustedProxies:
     return TrustedProxies(settings.trusted_proxies)
 
@@ -196,6 +202,7 @@ class Container(containers.DeclarativeContainer):
         chance=chance,
         refresh_grace=refresh_grace,
         handlers=handlers,
+        redact=_redact,
     )
     use_cases: providers.Provider[UseCases] = providers.Singleton(retried, plain_use_cases)
 

@@ -1,6 +1,7 @@
 """Logs: JSON lines for machines, a readable form for people; each tells the request it belongs to.
 
-What is secret in them is hidden by `redaction`, whoever wrote it.
+What is secret in them is hidden by `redaction`, whoever wrote it. A line that cannot be written stops
+nobody's work.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO, cast
 
 import msgspec
 import structlog
@@ -18,7 +19,7 @@ import structlog
 from taskflow_http.redaction import may_hide, redact
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -34,6 +35,36 @@ current: Final[ContextVar[Traced | None]] = ContextVar("taskflow_request", defau
 """The request that this task works for."""
 
 
+class _Unfailing:
+    """A stream that drops what it cannot write: the disk is full, or nobody is left to read."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lost = 0
+        self._wrote = True
+
+    def write(self, text: str) -> None:
+        """Write, if that can be done."""
+        self._wrote = self._did(lambda: self._out.write(text))
+
+    def flush(self) -> None:
+        """Write what was kept aside, if that can be done."""
+        if self._wrote and self._did(self._out.flush):
+            self._lost = 0
+
+    def add_lost(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Tell in the next line how many were lost before it (a structlog processor)."""
+        return {**event, "lost_lines": self._lost} if self._lost else event
+
+    def _did(self, write: Callable[[], object]) -> bool:
+        try:
+            write()
+        except (OSError, ValueError):  # ValueError: it was closed, or cannot encode it
+            self._lost += 1
+            return False
+        return True
+
+
 def configure_logging(
     format: Literal["json", "console"] = "json",  # noqa: A002 - what one calls it
     level: str = "info",
@@ -41,6 +72,7 @@ def configure_logging(
 ) -> None:
     """Send all logs of this process, those of uvicorn and other libraries too, to one stream.
 
+    What cannot be written is dropped, and the next line that can be says how many were (`lost_lines`).
     uvicorn's own access log is turned off: there is one line a request already.
 
     Args:
@@ -55,17 +87,21 @@ def configure_logging(
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise ValueError(f"There is no log level {level!r}.")
-    shared: list[Processor] = [_add_request, structlog.stdlib.add_log_level, _add_time]
+    unfailing = _Unfailing(out)
+    file = cast("TextIO", unfailing)  # all of it that loggers use
+    shared: list[Processor] = [
+        _add_request, structlog.stdlib.add_log_level, unfailing.add_lost, _add_time,
+    ]  # fmt: skip
     # Plain text: what shows the local variables of each frame shows passwords too.
     rendering: list[Processor] = [structlog.processors.format_exc_info]
     rendering += [_render_json] if format == "json" else [redact, _console(out)]
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(file),
         cache_logger_on_first_use=True,
     )
-    _redirect_standard_library(shared, rendering, number, out)
+    _redirect_standard_library(shared, rendering, number, file)
 
 
 def _redirect_standard_library(

@@ -22,9 +22,9 @@ class Queue(Protocol):
         ...
 
     async def waiting(self) -> int:
-        """Return how many hints wait for a worker.
+        """Return how many hints wait for a worker, within a second or so: who asks has other work to do.
 
         Raises:
-            Unavailable: The queue cannot be reached.
+            Unavailable: The queue cannot be reached in time.
         """
         ...

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -65,6 +67,28 @@ async def test_a_hint_is_an_rq_job_that_names_its_entry_and_is_soon_forgotten(
     assert 0 < redis.ttl(f"rq:job:{entry}") <= TTL_SECONDS
     assert b"retries_left" not in kept
     assert await queue.waiting() == 1
+
+
+async def test_a_queue_whose_host_cannot_be_looked_up_is_away_within_a_second_or_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+
+    def look_up(*_: object) -> None:
+        answered.wait(30)
+        raise socket.gaierror("Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    queue = RqQueue("redis://redis.internal:6379/0")
+    try:
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                await queue.waiting()
+            assert time.monotonic() - began < 10
+    finally:
+        answered.set()
+        await queue.aclose()
 
 
 async def test_the_name_and_the_function_are_as_told(redis_url: str, redis: Redis) -> None:

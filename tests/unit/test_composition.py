@@ -147,6 +147,8 @@ async def test_a_container_gives_a_queue_and_handlers_to_all_that_need_them() ->
         assert run_job.handlers["host.own"] is do_own  # type: ignore[attr-defined]
         assert "task.overdue" in run_job.handlers  # type: ignore[attr-defined]
         assert reconcile.queue is container.queue()  # type: ignore[attr-defined]
+        hidden = run_job.redact("postgresql://me:secret@here")  # type: ignore[attr-defined]
+        assert hidden == "postgresql://[redacted]@here"
     finally:
         await close(container)
     assert "host.own" not in Container(settings=Settings()).handlers()

@@ -66,6 +66,52 @@ def test_nothing_breaks_out_of_its_line(out: io.StringIO) -> None:
     assert [json.loads(line)["event"] for line in lines] == ["a\nb"] * 3
 
 
+class Full(io.StringIO):
+    """A stream whose disk is full at times; what it fails at: writing, or flushing."""
+
+    fails_at = ""
+
+    def write(self, text: str) -> int:
+        if self.fails_at == "write":
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+    def flush(self) -> None:
+        if self.fails_at == "flush":
+            raise BrokenPipeError
+
+
+@pytest.mark.usefixtures("out")
+@pytest.mark.parametrize("fails_at", ["write", "flush"])
+def test_what_cannot_be_written_stops_nobody_and_is_counted(
+    fails_at: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = Full()
+    configure_logging("json", "info", full)
+    log = structlog.get_logger("test")
+    full.fails_at = fails_at
+    log.info("lost")
+    log.error("lost", exc_info=LookupError())
+    logging.getLogger("uvicorn.error").warning("lost")
+    full.fails_at = ""
+    full.truncate(0)
+    full.seek(0)
+    log.info("seen")
+    log.info("seen")
+
+    lines = [json.loads(line) for line in full.getvalue().splitlines()]
+    assert [(line["event"], line.get("lost_lines")) for line in lines] == [("seen", 3), ("seen", None)]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("out")
+def test_a_stream_that_was_closed_stops_nobody() -> None:
+    closed = io.StringIO()
+    configure_logging("json", "info", closed)
+    closed.close()
+    structlog.get_logger("test").error("lost")
+
+
 def test_levels_filter(out: io.StringIO) -> None:
     configure_logging("json", "warning", out)
 
