@@ -20,8 +20,8 @@ OPENING_SECONDS: Final = 5.0
 """Until the server has taken sender and recipient, connecting and signing in included."""
 CONTENT_SECONDS: Final = 45.0
 """For the content and the answer to it. A server may look for viruses before it answers, and RFC 5321 section
-4.5.3.2.6 gives it 10 minutes: who leaves before sends it again. Both together are less than a try has that
-tells people."""
+4.5.3.2.6 gives it 10 minutes: who leaves before sends it again. Both together are less than a try has
+(`taskflow_core.ledger.NOTICE_TIME_LIMIT`)."""
 
 
 class SmtpNotifier:

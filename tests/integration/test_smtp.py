@@ -13,6 +13,7 @@ from support.notices import ID, notice
 from support.work import until
 from taskflow_core import Unavailable, Undeliverable
 from taskflow_core.errors import TaskFlowError
+from taskflow_core.ledger import NOTICE_TIME_LIMIT
 from taskflow_notify import SmtpServer
 from taskflow_notify.connections import IDLE_MOST, SmtpConnections
 from taskflow_notify.mails import Mail
@@ -362,6 +363,11 @@ async def test_a_server_that_takes_its_time_with_the_content_gets_each_mail_once
         server.answering.set()
         await sending
     assert len(server.mails()) == 1
+
+
+def test_a_try_outlasts_its_mail() -> None:
+    # With time to read what it is about, to write the mail, and to end the job.
+    assert NOTICE_TIME_LIMIT.total_seconds() >= OPENING_SECONDS + CONTENT_SECONDS + 5
 
 
 async def test_a_mail_that_was_sent_and_not_answered_may_arrive_twice(server: MailServer) -> None:
