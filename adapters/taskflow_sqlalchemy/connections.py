@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import select
+import time
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg import errors as pg
 from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -21,6 +23,7 @@ from sqlalchemy.util import greenlet_spawn
 from taskflow_core.errors import Unavailable
 from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_sqlalchemy.exchanges import CursorExchange, Driver, Exchange, NativeExchange
+from taskflow_sqlalchemy.silence import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +33,18 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 _EXCHANGE: Final = "taskflow exchange"
+_STATEMENT_TIMEOUT: Final = "taskflow_statement_timeout"
+_TCP: Final = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    # Milliseconds in which what is sent must arrive.
+    "tcp_user_timeout": 10_000,
+}
+"""By which the system ends a connection whose other end is gone; in seconds but for the last."""
+_OPEN_WITHIN: Final = 30.0
+"""Seconds for a connection to one of several hosts, and for what SQLAlchemy asks on an engine's first."""
 
 APPLICATION_NAME: Final = "taskflow"
 CONNECT_TIMEOUT: Final = 5
@@ -60,11 +75,13 @@ def open_engine(
         url: `postgresql://user:password@host/database`.
         pool_size: Connections kept, and the most that are open.
         pool_timeout: Seconds to wait for a free one, then `Unavailable`.
-        statement_timeout: Seconds that one statement may take, then `DeadlineExceeded`.
+        statement_timeout: Seconds that one statement may take, then `DeadlineExceeded`. A server that says
+            nothing for so long and two more is given up, with `Unavailable`. 0 is without end, both.
 
     Raises:
         ValueError: See `driver_url`.
     """
+    parsed = driver_url(url)
     milliseconds = round(statement_timeout * 1000)
     settings = {
         "timezone": "UTC",
@@ -76,7 +93,7 @@ def open_engine(
         "plan_cache_mode": "force_generic_plan",
     }
     return create_async_engine(
-        driver_url(url),
+        parsed,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout,
@@ -85,7 +102,9 @@ def open_engine(
         pool_pre_ping=False,
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
+        execution_options={_STATEMENT_TIMEOUT: statement_timeout or None},
         connect_args={
+            **{name: value for name, value in _TCP.items() if name not in parsed.query},
             "application_name": APPLICATION_NAME,
             "connect_timeout": CONNECT_TIMEOUT,
             "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
@@ -117,10 +136,14 @@ class Connections(Protocol):
 
 
 class _Gate:
-    """First come, first served, as many at a time as the pool has connections.
+    """First come, first served, as many at a time as the pool has connections; what is known of all of them.
 
     SQLAlchemy's pool gives a connection that comes back to whoever asks next, which need not be the
     one who waited longest: with more clients than connections some waited until their time-out.
+
+    Attributes:
+        statement_timeout: The connections' own, in seconds, where it is known.
+        silent_at: When a server last fell silent. What has said nothing since is as silent, most likely.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -129,6 +152,8 @@ class _Gate:
             raise TypeError("TaskFlow needs an engine whose pool has a size, such as `open_engine` returns.")
         self._places = asyncio.Semaphore(pool.size())
         self._timeout = pool.timeout()
+        self.statement_timeout: float | None = engine.get_execution_options().get(_STATEMENT_TIMEOUT)
+        self.silent_at = 0.0
 
     async def enter(self) -> None:
         """Wait for a place.
@@ -166,16 +191,17 @@ class PooledConnections:
 
 
 class _PooledLease:
-    """One that broke, or was left in the midst of something, does not go back to the pool.
+    """One that broke, fell silent, or was left in the midst of something, does not go back to the pool.
 
     Nor does one whose engine was disposed meanwhile: its pool is nobody's any more, and would keep it open.
     """
 
-    __slots__ = ("_engine", "_gate", "_pool", "_pooled")
+    __slots__ = ("_engine", "_exchange", "_gate", "_pool", "_pooled")
 
     def __init__(self, engine: AsyncEngine, gate: _Gate) -> None:
         self._engine = engine
         self._gate = gate
+        self._exchange: NativeExchange
         self._pool: Pool
         self._pooled: PoolProxiedConnection
 
@@ -194,23 +220,32 @@ class _PooledLease:
     async def _checkout(self) -> Exchange:
         while True:
             self._pool = self._engine.pool
-            self._pooled = await self._engine.raw_connection()
+            self._pooled = await self._taken()
             driver = cast("Driver", self._pooled.driver_connection)
-            if _alive(driver):
-                return self._exchange(driver)
+            self._exchange = self._kept(driver)
+            if self._exchange.listener.heard_at >= self._gate.silent_at and _alive(driver):
+                return self._exchange
             await _discard(self._pooled)
 
-    def _exchange(self, driver: Driver) -> Exchange:
+    async def _taken(self) -> PoolProxiedConnection:
+        if cast("QueuePool", self._pool).checkedin():
+            return await self._engine.raw_connection()
+        async with asyncio.timeout(_OPEN_WITHIN):
+            return await self._engine.raw_connection()
+
+    def _kept(self, driver: Driver) -> NativeExchange:
         """Return the connection's own, which lives as long as it does."""
         kept = self._pooled.info
         if _EXCHANGE not in kept:
-            kept[_EXCHANGE] = NativeExchange(driver)
-        return cast("Exchange", kept[_EXCHANGE])
+            kept[_EXCHANGE] = NativeExchange(driver, self._gate.statement_timeout)
+        return cast("NativeExchange", kept[_EXCHANGE])
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         driver = cast("Driver", self._pooled.driver_connection)
+        if self._exchange.listener.silent:
+            self._gate.silent_at = time.monotonic()
         try:
             idle = not driver.closed and driver.info.transaction_status is TransactionStatus.IDLE
             if not idle or self._engine.pool is not self._pool:
@@ -275,14 +310,19 @@ def _alive(driver: Driver) -> bool:
     return not poll.poll(0)
 
 
+_LATE: Final = (Silent, pg.ConnectionTimeout)
+"""After these nobody wants to wait once more."""
+
+
 async def fetch_all(
     connections: Connections, sql: str, parameters: Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """Run a read and return its rows; tried again once where the connection was lost."""
+    """Run a read and return its rows; tried again once where the connection was lost, and that was soon."""
     try:
         return await _fetch_once(connections, sql, parameters)
     except Unavailable as error:
-        if connections.joins_host or not isinstance(error.__cause__, psycopg.OperationalError):
+        lost = isinstance(error.__cause__, psycopg.OperationalError)
+        if connections.joins_host or not lost or isinstance(error.__cause__, _LATE):
             raise
         return await _fetch_once(connections, sql, parameters)
 

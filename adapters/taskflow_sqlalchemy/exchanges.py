@@ -2,8 +2,9 @@
 
 A cursor and a pipeline of the driver take more CPU than PostgreSQL does for a statement of ours: all that
 a change needs took 390 us by them and takes 190 this way. So this speaks to libpq as the driver's own
-cursors do, through the same `wait`, which is where a cancelled task cancels its statement. Parameters
-go as text, and the statement says what they are; rows come in binary, by the driver's loaders.
+cursors do. Parameters go as text, and the statement says what they are; rows come in binary, by the
+driver's loaders. How long an answer is waited for, and how a cancelled task cancels its statement, stands in
+`taskflow_sqlalchemy.silence`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from psycopg import errors as pg
 from psycopg.adapt import Transformer
 from psycopg.generators import fetch_many, send
 from psycopg.pq import ConnStatus, ExecStatus, Format
+
+from taskflow_sqlalchemy.silence import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -89,12 +92,18 @@ class CursorExchange:
 
 
 class NativeExchange:
-    """By libpq: for a connection that is this package's own. It remembers what it has prepared."""
+    """By libpq: for a connection that is this package's own. It remembers what it has prepared.
 
-    __slots__ = ("_driver", "_loaders", "_prepared", "_uses")
+    Args:
+        driver: The connection.
+        statement_timeout: The connection's, in seconds; None where it has none, and so waits without end.
+    """
 
-    def __init__(self, driver: Driver) -> None:
+    __slots__ = ("_driver", "_loaders", "_prepared", "_uses", "listener")
+
+    def __init__(self, driver: Driver, statement_timeout: float | None = None) -> None:
         self._driver = driver
+        self.listener = Listener(driver, statement_timeout)
         self._uses: Counter[bytes] = Counter()
         self._prepared: set[bytes] = set()
         self._loaders: dict[bytes, AbstractTransformer] = {}
@@ -108,7 +117,7 @@ class NativeExchange:
         driver = self._driver
         try:
             async with driver.lock:
-                results = await driver.wait(self._run(driver.pgconn, calls))
+                results = await self.listener(self._run(driver.pgconn, calls), statements)
         except _LOST as error:
             driver.pgconn.finish()
             raise psycopg.OperationalError("the connection's prepared statements are of no use") from error

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from taskflow_sqlalchemy.statements import Statement
     from taskflow_sqlalchemy.task_repository import Unit
 
-_MILLISECONDS: Final = round(WAIT_FOR.total_seconds() * 1000)
-# The lock's deadline comes first, whatever the statement's own is.
+KEY_TIMEOUT: Final = WAIT_FOR.total_seconds() + 2.0
+"""Seconds for the statement that takes a key; the lock's deadline comes first, whatever others' is."""
 _BEFORE: Final[Statement] = (
     WAIT_FOR_KEY,
-    {"lock": f"{_MILLISECONDS}ms", "statement": f"{_MILLISECONDS + 2000}ms"},
+    {
+        "lock": f"{round(WAIT_FOR.total_seconds() * 1000)}ms",
+        "statement": f"{round(KEY_TIMEOUT * 1000)}ms",
+    },
 )
 _AFTER: Final[Statement] = (WAIT_NO_LONGER, {})
 

@@ -34,7 +34,7 @@ class CommitWire:
         self._place = place
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await _connect(self.target)
+        far_reader, far_writer = await connect(self.target)
         await asyncio.gather(self._ask(reader, far_writer), self._answer(far_reader, writer))
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,14 +64,21 @@ class CommitWire:
 @asynccontextmanager
 async def open_commit_wire(database_url: str) -> AsyncIterator[CommitWire]:
     """Lay a wire to a database."""
-    wire, parts = CommitWire(database_url), urlsplit(database_url)
+    wire = CommitWire(database_url)
     async with listening(wire._connected) as port:
-        credentials = parts.netloc.rpartition("@")[0]
-        wire.url = f"postgresql://{credentials}@127.0.0.1:{port}{parts.path}?sslmode=disable"
+        wire.url = url_through(database_url, port)
         yield wire
 
 
-async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+def url_through(database_url: str, port: int) -> str:
+    """Return the URL of a database by way of a port of this machine."""
+    parts = urlsplit(database_url)
+    credentials = parts.netloc.rpartition("@")[0]
+    return f"postgresql://{credentials}@127.0.0.1:{port}{parts.path}?sslmode=disable"
+
+
+async def connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return the two ends of a new connection to the PostgreSQL at `url`."""
     parts = urlsplit(url)
     directory = parse_qs(parts.query).get("host", [""])[0]
     if directory.startswith("/"):
