@@ -1,0 +1,112 @@
+"""`taskflow worker` and `taskflow scheduler` as processes: what dies is started again, read or unread."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from support.processes import TASKFLOW, Background, environment
+from support.work import until
+from support.workers import add_job, row
+from taskflow_core import JobState
+from taskflow_sqlalchemy import SqlAlchemyTransactions
+
+LOST = """UPDATE ledger SET state = 'running', tries = 1, fence = 1, lease_until = now() - interval '1 s'
+WHERE id = %s"""
+
+
+@pytest.fixture
+def env(database_url: str, redis_url: str) -> dict[str, str]:
+    return {"TASKFLOW_DATABASE_URL": database_url, "TASKFLOW_REDIS_URL": redis_url}
+
+
+@pytest.fixture
+def transactions(engine: AsyncEngine) -> SqlAlchemyTransactions:
+    return SqlAlchemyTransactions(engine)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def is_reconciled(transactions: SqlAlchemyTransactions, database: psycopg.Connection[Any]) -> None:
+    """Wait until a scheduler has ended the try of a worker that died."""
+    job = await add_job(transactions, "of.nobody")
+    database.execute(LOST, [job])
+    await until(lambda: row(database, job).state is JobState.PENDING, 60)
+
+
+async def test_a_scheduler_that_dies_is_started_again(
+    tmp_path: Path,
+    env: dict[str, str],
+    transactions: SqlAlchemyTransactions,
+    database: psycopg.Connection[Any],
+) -> None:
+    scheduler = Background.start("scheduler", cwd=tmp_path, env=env)
+    try:
+        scheduler.wait_for("TaskFlow looks after its jobs")
+        (child,) = children(scheduler.process.pid)
+        assert f'"pid":{child}' in scheduler.output
+        os.kill(child, signal.SIGKILL)
+        scheduler.wait_for(f"Process {child} ended (killed by SIGKILL) and is started again.")
+        await is_reconciled(transactions, database)
+        code, seconds = scheduler.stop()
+        assert (code, seconds < 20) == (0, True)
+        assert scheduler.output.count("TaskFlow looks after its jobs") == 1
+    finally:
+        scheduler.kill()
+
+
+def start_with_a_pipe(command: str, cwd: Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Return a process and the end of a pipe where all is read that it says."""
+    readable, writable = os.pipe()
+    process = subprocess.Popen(
+        [str(TASKFLOW), command], cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL, stdout=writable,
+        stderr=writable,
+    )  # fmt: skip
+    os.close(writable)
+    return process, readable
+
+
+def read_until(readable: int, words: bytes) -> None:
+    said = b""
+    while words not in said:
+        more = os.read(readable, 4096)
+        assert more, said
+        said += more
+
+
+@pytest.mark.parametrize("command", ["scheduler", "worker"])
+async def test_when_nobody_reads_its_log_any_more_the_work_goes_on(
+    tmp_path: Path,
+    env: dict[str, str],
+    transactions: SqlAlchemyTransactions,
+    database: psycopg.Connection[Any],
+    command: str,
+) -> None:
+    works = is_reconciled if command == "scheduler" else is_done
+    process, readable = start_with_a_pipe(command, tmp_path, env)
+    try:
+        read_until(readable, b"TaskFlow ")
+        os.close(readable)
+        for _ in range(2):
+            await works(transactions, database)
+        (child,) = children(process.pid)
+        os.kill(child, signal.SIGKILL)
+        await until(lambda: children(process.pid) not in ([], [child]), 60)
+        await works(transactions, database)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def is_done(transactions: SqlAlchemyTransactions, database: psycopg.Connection[Any]) -> None:
+    job = await add_job(transactions, "sample.refund", payload={"fail": "0"})
+    await until(lambda: row(database, job).state is JobState.DONE, 60)
