@@ -119,10 +119,10 @@ def test_what_a_command_causes_is_hinted_before_it_ends(
     assert queued() == before + 1
     # In one transaction for many lines, too.
     (tmp_path / "in.jsonl").write_text('{"title": "Also for Ada"}\n')
-    assert (
-        run("tasks", "import", "in.jsonl", "--owner", "ada@example.com", cwd=tmp_path, env=env).returncode
-        == 0
-    )
+    import_it = ("tasks", "import", "in.jsonl", "--owner", "ada@example.com")
+    assert run(*import_it, "--notify", cwd=tmp_path, env=env).returncode == 0
+    assert queued() == before + 2
+    assert run(*import_it, cwd=tmp_path, env=env).returncode == 0
     assert queued() == before + 2
 
 
