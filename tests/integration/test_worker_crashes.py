@@ -133,6 +133,17 @@ async def test_one_whose_loop_is_blocked_is_killed_and_replaced(
     assert look(job) == Row(JobState.DONE, 2, 2, None, 1)
 
 
+async def test_one_that_works_for_longer_than_its_lease_keeps_it(
+    database_url: str, redis_url: str, tmp_path: Path, transactions: SqlAlchemyTransactions, look: Look
+) -> None:
+    with workers(database_url, redis_url, tmp_path / "log", processes=2, time_limit=60, lease=3) as running:
+        job = await add_job(transactions, "slow", payload={"seconds": "7"})
+        await asyncio.to_thread(holder, running, job)
+        await expiring_until(transactions, lambda: look(job).state is JobState.DONE)
+        assert (await asyncio.to_thread(running.stop))[0] == 0
+    assert look(job) == Row(JobState.DONE, 1, 1, None, 1)
+
+
 async def test_one_whose_job_swallows_its_cancellation_is_replaced_once_others_have_ended(
     database_url: str, redis_url: str, tmp_path: Path, transactions: SqlAlchemyTransactions, look: Look
 ) -> None:
