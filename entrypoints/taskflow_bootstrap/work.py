@@ -9,6 +9,7 @@ from typing import Final
 
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.logs import configure_logs
+from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.processes import Child, Processes
 from taskflow_bootstrap.running import run, stop_asked
 from taskflow_bootstrap.settings import Settings
@@ -49,9 +50,9 @@ def work(
         handlers: For kinds of jobs beside TaskFlow's own.
 
     Raises:
-        SettingsError: An address is missing.
+        SettingsError: An address is missing, or how mails are sent is wrong.
     """
-    settings.require("database_url", "redis_url")
+    _check(settings)
 
     def do(child: Child) -> int:
         run(_work(settings, handlers or {}, concurrency, child))
@@ -84,9 +85,9 @@ def schedule(settings: Settings, *, on_ready: Callable[[], None], tell: Callable
         tell: Takes what is worth knowing while it runs: that it died or hung, and was started again.
 
     Raises:
-        SettingsError: An address is missing.
+        SettingsError: An address is missing, or how mails are sent is wrong.
     """
-    settings.require("database_url", "redis_url")
+    _check(settings)
 
     def do(child: Child) -> int:
         run(_schedule(settings, child))
@@ -128,6 +129,12 @@ async def _container(
         yield container
     finally:
         await close(container)
+
+
+def _check(settings: Settings) -> None:
+    """Find here what would end each process as soon as it is forked: from there nobody could be told."""
+    settings.require("database_url", "redis_url")
+    make_notifier(settings)
 
 
 def _scans(container: Container) -> dict[str, Scan]:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from support.processes import TASKFLOW, Background, environment
+from support.processes import TASKFLOW, Background, environment, run
 from support.work import until
 from support.workers import add_job, row
 from taskflow_core import JobState
@@ -60,6 +60,16 @@ async def test_a_scheduler_that_dies_is_started_again(
         assert scheduler.output.count("TaskFlow looks after its jobs") == 1
     finally:
         scheduler.kill()
+
+
+@pytest.mark.parametrize("command", ["scheduler", "worker"])
+def test_settings_that_cannot_be_used_are_told_before_anything_is_started(
+    tmp_path: Path, env: dict[str, str], command: str
+) -> None:
+    mails = {"TASKFLOW_SMTP_URL": "smtps://mail?ca=nowhere.pem", "TASKFLOW_MAIL_FROM": "taskflow@example.com"}
+    ended = run(command, cwd=tmp_path, env={**env, **mails})
+    assert ended.returncode == 10
+    assert ended.stderr.startswith("Error: TASKFLOW_SMTP_URL must name a file of certificates")
 
 
 def start_with_a_pipe(command: str, cwd: Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
