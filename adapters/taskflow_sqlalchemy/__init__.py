@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from taskflow_sqlalchemy.claims import SqlAlchemyClaims
 from taskflow_sqlalchemy.connections import driver_url, open_engine
+from taskflow_sqlalchemy.errors import lacks_right
 from taskflow_sqlalchemy.identities import SqlAlchemyIdentities
 from taskflow_sqlalchemy.inspection import DatabaseReport, inspect, ping
 from taskflow_sqlalchemy.ledger_reads import SqlAlchemyLedgerReads
@@ -31,6 +32,7 @@ __all__ = [
     "SqlAlchemyTransactions",
     "driver_url",
     "inspect",
+    "lacks_right",
     "migrate",
     "migration_sql",
     "open_engine",

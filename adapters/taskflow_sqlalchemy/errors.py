@@ -107,7 +107,14 @@ def translated(error: BaseException) -> TaskFlowError | None:
         return meaning() if meaning else None
     if isinstance(error, _NOT_MIGRATED):
         return Unavailable("The database is not migrated to this version: run `taskflow migrate`.")
+    if isinstance(error, pg.InsufficientPrivilege):
+        return Unavailable("The database's role lacks a right: `taskflow doctor` says which.")
     return Unavailable() if isinstance(error, _UNAVAILABLE) else None
+
+
+def lacks_right(error: TaskFlowError) -> bool:
+    """Tell whether the database's role lacks a right, which waiting does not mend."""
+    return isinstance(error.__cause__, pg.InsufficientPrivilege)
 
 
 def raise_translated(error: BaseException) -> None:

@@ -12,13 +12,26 @@ import psycopg
 from taskflow_core.errors import Unavailable
 from taskflow_sqlalchemy.connections import PooledConnections, driver_url, fetch_all
 from taskflow_sqlalchemy.errors import raise_translated
-from taskflow_sqlalchemy.tables import REVISION
+from taskflow_sqlalchemy.exchanges import NativeExchange
+from taskflow_sqlalchemy.tables import REVISION, metadata
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 OLDEST_SERVER: Final = 18
 """PostgreSQL's major version: search folds case by `casefold()`, which came with 18."""
+
+
+_STATE: Final = "SELECT clock_timestamp(), pg_is_in_recovery(), to_regclass('alembic_version')::text"
+_ROLE: Final = """
+SELECT current_user::text, ARRAY(
+  SELECT name FROM unnest(%(names)s::text[]) WITH ORDINALITY AS t (name, n)
+  WHERE NOT (SELECT bool_and(has_table_privilege(to_regclass(name), privilege))
+             FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p (privilege))
+  ORDER BY n)
+"""
+"""What is not there is not closed: privileges of no table are null."""
+_REVISION: Final = "SELECT version_num FROM alembic_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,8 @@ class DatabaseReport:
         current: The newest that the database has; None where it has none.
         clock_skew_seconds: How far this machine's clock is ahead of the server's, within half a round trip.
         read_only: Whether the server refuses writes (a standby).
+        role: Who is signed in.
+        closed_tables: Those of TaskFlow that the role may not read and write.
     """
 
     server_version: int
@@ -38,6 +53,8 @@ class DatabaseReport:
     current: str | None
     clock_skew_seconds: float
     read_only: bool
+    role: str
+    closed_tables: tuple[str, ...]
 
     @property
     def supported(self) -> bool:
@@ -81,31 +98,27 @@ async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:
         async with asyncio.timeout(deadline):
             connection = await psycopg.AsyncConnection.connect(conninfo(url), autocommit=True)
             async with connection:
-                return await _report(connection)
+                return await _report(NativeExchange(connection), connection.info.server_version // 10_000)
     except (psycopg.Error, OSError, TimeoutError) as error:
         raise_translated(error)
         raise Unavailable from error
 
 
-async def _report(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> DatabaseReport:
+async def _report(exchange: NativeExchange, server_version: int) -> DatabaseReport:
     before = datetime.now(UTC)
-    cursor = await connection.execute(
-        "SELECT clock_timestamp(), pg_is_in_recovery(), to_regclass('alembic_version')"
-    )
-    row = await cursor.fetchone()
+    (state,) = await exchange((_STATE, {}))
     between = before + (datetime.now(UTC) - before) / 2
-    if row is None or not isinstance(row[0], datetime):
-        raise Unavailable
+    ((now, read_only, revised),) = state.rows
     from taskflow_sqlalchemy.revisions import head_revision  # noqa: PLC0415 - Alembic costs 0.35 s
 
+    (asked,) = await exchange((_ROLE, {"names": [table.name for table in metadata.sorted_tables]}))
+    ((role, closed),) = asked.rows
     current = None
-    if row[2] is not None:
-        found = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
-        current = str(found[0]) if found else None
-    skew = (between - row[0]).total_seconds()
-    return DatabaseReport(
-        connection.info.server_version // 10_000, head_revision(), current, skew, bool(row[1])
-    )
+    if revised is not None:
+        (found,) = await exchange((_REVISION, {}))
+        current = str(found.rows[0][0]) if found.rows else None
+    skew = (between - now).total_seconds()
+    return DatabaseReport(server_version, head_revision(), current, skew, read_only, role, tuple(closed))
 
 
 async def ping(engine: AsyncEngine, *, deadline: float = 2.0) -> None:
@@ -118,7 +131,7 @@ async def ping(engine: AsyncEngine, *, deadline: float = 2.0) -> None:
     """
     try:
         async with asyncio.timeout(deadline):
-            rows = await fetch_all(PooledConnections(engine), "SELECT version_num FROM alembic_version", {})
+            rows = await fetch_all(PooledConnections(engine), _REVISION, {})
     except TimeoutError as error:
         raise Unavailable from error
     if not rows or str(rows[0][0]) < REVISION:

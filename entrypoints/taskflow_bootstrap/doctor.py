@@ -22,6 +22,7 @@ SKEW_FAIL_SECONDS: Final = 30.0
 LATE_SECONDS: Final = 60.0
 """A job that has been due for longer waits for a worker, not for its turn; a scan, for a scheduler."""
 SCANS: Final = (clean_up.SCAN, notify_overdue.SCAN, reconcile.SCAN)
+_GRANTS: Final = 'As the tables\' owner, in psql: the GRANTs of docs/operations.md, "An existing database".'
 _VARIETY_MIN: Final = 10
 """Different characters that a secret made at random has at the very least."""
 _REDIS_MIN: Final = {"Redis": (7, 2), "Valkey": (7, 2)}
@@ -82,7 +83,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
     name = variable("jwt_secret")
     if not settings.jwt_secret:
         advice = f'Set {name}: python -c "import secrets; print(secrets.token_urlsafe(48))"'
-        yield Finding("secrets", Level.FAIL, f"{name} is not set; the API cannot start", advice)
+        yield Finding("secrets", Level.WARN, f"{name} is not set; needed by the API, not by workers", advice)
     elif any(len(set(secret)) < _VARIETY_MIN for secret in settings.jwt_secret):
         yield Finding(
             "secrets", Level.WARN, f"{name} does not look random", "Make one with secrets.token_urlsafe(48)."
@@ -115,7 +116,7 @@ def _files(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
-    from taskflow_sqlalchemy import inspect  # noqa: PLC0415 - the settings are told at once
+    from taskflow_sqlalchemy import inspect, lacks_right  # noqa: PLC0415 - the settings are told at once
 
     if not settings.database_url:
         yield _unset("database", "database_url", "postgresql://user:password@localhost:5432/taskflow")
@@ -128,7 +129,10 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             "Is PostgreSQL up, do host, port, user and password fit, does the database exist? "
             "`taskflow migrate` creates it and tells what keeps it from doing so."
         )
-        yield Finding("database", Level.FAIL, f"{where}: {error}", advice)
+        if isinstance(error, Unavailable) and lacks_right(error):
+            yield Finding("database rights", Level.FAIL, f"{where}: the role lacks a right", _GRANTS)
+        else:
+            yield Finding("database", Level.FAIL, f"{where}: {error}", advice)
         return
     yield Finding("database", Level.OK, f"{where} answers")
     if report.supported:
@@ -141,11 +145,20 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     if report.read_only:
         advice = "Use the address of the primary."
         yield Finding("database writes", Level.FAIL, "the server is a standby and refuses writes", advice)
+    if report.closed_tables:
+        yield _rights(report.role, report.closed_tables)
     yield _migrations(report.current, report.head)
     yield _skew(report.clock_skew_seconds)
     if report.current == report.head:
         for finding in await _jobs(settings):
             yield finding
+
+
+def _rights(role: str, tables: Sequence[str]) -> Finding:
+    named = ", ".join(tables)
+    detail = f"the role {role} may not read and write {named}"
+    advice = f'As their owner, in psql: GRANT SELECT, INSERT, UPDATE, DELETE ON {named} TO "{role}";'
+    return Finding("database rights", Level.FAIL, detail, advice)
 
 
 def _migrations(current: str | None, head: str) -> Finding:
@@ -170,14 +183,18 @@ def _skew(seconds: float) -> Finding:
 
 
 async def _jobs(settings: Settings) -> Sequence[Finding]:
-    from taskflow_sqlalchemy import SqlAlchemyLedgerReads, open_engine  # noqa: PLC0415 - as above
+    from taskflow_sqlalchemy import SqlAlchemyLedgerReads, lacks_right, open_engine  # noqa: PLC0415 - as above
 
     engine = open_engine(settings.database_url, pool_size=1, statement_timeout=settings.statement_timeout)
     try:
         stats, now = await SqlAlchemyLedgerReads(engine).stats(), datetime.now(UTC)
         return jobs_finding(stats, now), scans_finding(stats, now)
     except Unavailable as error:
-        return [Finding("jobs", Level.WARN, f"they could not be counted: {error}", "Try again.")]
+        level, advice = (Level.FAIL, _GRANTS) if lacks_right(error) else (Level.WARN, "Try again.")
+        return [Finding("jobs", level, f"they could not be counted: {error}", advice)]
+    except Exception as error:  # noqa: BLE001 whatever it is, the doctor goes on
+        detail = f"they could not be counted: {type(error).__name__}"
+        return [Finding("jobs", Level.FAIL, detail, "PostgreSQL's log tells what it refused, and why.")]
     finally:
         await engine.dispose()
 
