@@ -1,10 +1,13 @@
 """`taskflow worker`, `taskflow scheduler` and `taskflow jobs`, as they are installed."""
 
+import fcntl
 import json
 import os
 import pty
 import signal
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,6 +173,31 @@ def test_people_watch_a_table_that_is_painted_anew(tmp_path: Path, env: dict[str
         watching.wait()
         os.close(theirs)
         os.close(ours)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_list_fits_the_terminal(tmp_path: Path, env: dict[str, str], columns: int) -> None:
+    made = told("jobs", "sample", cwd=tmp_path, env=env)["id"]
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    try:
+        subprocess.run(
+            [str(TASKFLOW), "jobs", "list"],
+            cwd=tmp_path,
+            env=environment({**env, "TERM": "dumb", "COLUMNS": ""}),
+            stdin=theirs,
+            stdout=theirs,
+            timeout=60,
+            check=True,
+        )
+        head, row = os.read(ours, 65_536).decode().splitlines()[:2]
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert head.split() == ["ID", "Kind", "State", "Tries", "Due/ended", "Error"]
+    assert row.split()[0] == made
+    assert "pending" in row
+    assert max(len(head), len(row)) <= columns
 
 
 def read_until(descriptor: int, words: str) -> str:
