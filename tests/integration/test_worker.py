@@ -20,12 +20,12 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.typing import EventDict
 
-from support.work import DueJobs, until
+from support.work import DueJobs, an_entry, until
 from support.workers import add_job, row
 from taskflow_core import JobState, LedgerEntry
 from taskflow_core.ports.persistence import Transaction
 from taskflow_core.use_cases.bundle import Work
-from taskflow_core.use_cases.ledger.run import Effect, RunJob
+from taskflow_core.use_cases.ledger.run import Effect, Outcome, Ran, RunJob
 from taskflow_embedded import ValkeyServer, throwaway_valkey
 from taskflow_rq import RqQueue
 from taskflow_sqlalchemy import SqlAlchemyClaims, SqlAlchemyTransactions
@@ -220,6 +220,34 @@ async def test_it_starts_without_redis() -> None:
 async def test_an_address_that_is_none_is_told() -> None:
     with pytest.raises(ValueError, match="scheme"):
         await run_worker(DueJobs(), redis_url="http://127.0.0.1", stop=asyncio.Event(), on_ready=lambda: None)
+
+
+class Stuck(DueJobs):
+    """Of which the first job goes on although it was cancelled, as is told of it."""
+
+    async def __call__(self, hint: UUID | None = None, **given: Any) -> Ran | None:
+        if not self.asked:
+            self.asked.append(hint)
+            given["tell"](Ran(an_entry(), Outcome.STUCK))
+            await asyncio.Event().wait()
+        return await super().__call__(hint, **given)
+
+
+async def test_a_job_that_is_stuck_ends_a_worker_that_is_watched() -> None:
+    stop = asyncio.Event()
+    worker = run_worker(
+        Stuck(), redis_url="redis://127.0.0.1:1/0", stop=stop, on_ready=lambda: None, drain=0.1
+    )
+    with pytest.raises(RuntimeError, match="A slot is lost"):
+        await asyncio.wait_for(worker, 30)
+
+
+async def test_one_that_nobody_watches_goes_on() -> None:
+    jobs = Stuck([uuid4()])
+    async with working(jobs, "redis://127.0.0.1:1/0", drain=0.1, is_watched=False):
+        await until(lambda: len(jobs.done) == 1)
+        jobs.due.append(uuid4())
+        await until(lambda: len(jobs.done) == 2)
 
 
 # --- on PostgreSQL ---
