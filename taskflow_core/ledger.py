@@ -34,6 +34,8 @@ TRIES: Final = 16
 """How often something is tried that says nothing else: with the delays below for two hours on average, some
 four at most."""
 TRIES_MAX: Final = 100
+DELAY_MAX: Final = timedelta(days=3650)
+"""The longest that new work waits for its time; beyond the year 9999 no time can be told."""
 BACK_OFF_BASE: Final = timedelta(seconds=1)
 """The longest delay after the first failure; it doubles with each that follows."""
 BACK_OFF_CAP: Final = timedelta(hours=1)
@@ -177,10 +179,12 @@ class LedgerEntry:
         """Return new work, due `delay` after `now`.
 
         Raises:
-            ValueError: The kind is none (`require_kind`), or there are no tries, or too many: what could
-                not be claimed would stand in the way of all else.
+            ValueError: The kind is none (`require_kind`), it is to wait for longer than `DELAY_MAX`, or
+                there are no tries, or too many: what could not be claimed would stand in the way of all else.
         """
         require_kind(kind)
+        if not -DELAY_MAX <= delay <= DELAY_MAX:
+            raise ValueError(f"the delay must be {DELAY_MAX.days} days at most")
         if not 1 <= max_tries <= TRIES_MAX:
             raise ValueError(f"there must be between 1 and {TRIES_MAX} tries")
         return cls(

@@ -1,14 +1,17 @@
 """`migrate` brings whatever it finds to head, or tells clearly why it cannot."""
 
 import asyncio
+import importlib
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from alembic import command
+from sqlalchemy import create_engine
 
 from support.samples import new_session
 from taskflow_core import Origin, Unavailable
@@ -17,6 +20,7 @@ from taskflow_sqlalchemy import (
     MigrationError,
     SqlAlchemyReads,
     SqlAlchemyTransactions,
+    driver_url,
     inspect,
     migrate,
     migration_sql,
@@ -238,3 +242,55 @@ async def test_a_migration_that_was_interrupted_while_it_built_indexes_can_be_ru
         assert indexes == [(True, 2)]
         told = "SELECT count(*) FROM tasks WHERE notified_due_date = due_date"
         assert connection.execute(told).fetchone() == (3,)
+
+
+def test_what_is_overdue_is_marked_in_steps_that_go_on_from_one_another(
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _migrated_to("0003", fresh_database_url)
+    migration = importlib.import_module("taskflow_sqlalchemy.migrations.versions.0004_overdue")
+    engine = create_engine(driver_url(fresh_database_url))
+    begun_after: list[Any] = []
+    with (
+        psycopg.connect(fresh_database_url, autocommit=True) as connection,
+        psycopg.connect(fresh_database_url) as writer,
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as migrator,
+    ):
+        _add_overdue(connection, 50)
+        writer.execute("UPDATE tasks SET title = 'Another' WHERE title = '7'")
+
+        class Bind:
+            """Notes where each step begins; the writer is done after the first round."""
+
+            def execute(self, statement: Any, parameters: Any = None) -> Any:
+                if parameters is not None:
+                    if parameters["due"] == "-infinity" and begun_after:
+                        writer.rollback()
+                    begun_after.append(parameters["due"])
+                return migrator.execute(statement, parameters)
+
+        monkeypatch.setattr(migration, "_STEP", 10)
+        monkeypatch.setattr(migration, "op", SimpleNamespace(get_bind=Bind))
+        monkeypatch.setattr(migration, "context", SimpleNamespace(is_offline_mode=lambda: False))
+        migration._mark_overdue()
+        unmarked = "SELECT count(*) FROM tasks WHERE notified_due_date IS DISTINCT FROM due_date"
+        assert connection.execute(unmarked).fetchone() == (0,)
+    engine.dispose()
+    # 49 in steps of ten, and that there is no more; then the one that was held.
+    assert [due for due in begun_after if due == "-infinity"] == [begun_after[0], begun_after[6]]
+    assert len(begun_after) == 6 + 2
+    assert begun_after[1:6] == sorted(set(begun_after[1:6]))
+
+
+def _add_overdue(connection: psycopg.Connection[Any], number: int) -> None:
+    connection.execute(
+        "INSERT INTO users (id, email, name, password_hash, role, active, created_at, updated_at, version)"
+        " VALUES (gen_random_uuid(), 'a@b', 'A', 'hash', 'user', true, now(), now(), 1)"
+    )
+    connection.execute(
+        "INSERT INTO tasks"
+        " (id, user_id, title, status, priority, due_date, created_at, updated_at, version)"
+        " SELECT gen_random_uuid(), users.id, i::text, 'PENDING', 1, now() - i * interval '1 hour',"
+        " now(), now(), 1 FROM users, generate_series(1, %s) AS i",
+        [number],
+    )

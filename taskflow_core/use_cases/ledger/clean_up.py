@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from taskflow_core.errors import DeadlineExceeded
 from taskflow_core.ledger import LEASE, JobKind, LedgerEntry
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class CleanUp:
 
     A worker that lost its claim removes nothing more. What is left after `steps` is another job's, so that no
     try takes long.
+
+    What is removed may have any number of rows that go with it. A step that took too long is halved, and
+    each further try begins with less, so that what is heavy goes one by one.
     """
 
     transactions: Transactions
@@ -71,15 +75,28 @@ class CleanUp:
 
         Raises:
             LeaseLost: The job is another worker's.
+            DeadlineExceeded: A single one takes too long.
         """
+        # A try has no time for more than two steps that take too long.
+        limit = max(STEP >> 2 * max(job.tries - 1, 0), 1)
         for _ in range(self.steps):
-            async with self.transactions() as transaction:
-                transaction.ledger.renew(job, LEASE)
-                removed = await transaction.upkeep.remove(JobKind(job.kind), limit=STEP)
-                await transaction.commit()
+            try:
+                removed = await self._step(job, limit)
+            except DeadlineExceeded:
+                if limit == 1:
+                    raise
+                limit //= 2
+                continue
             if not removed:
                 return None
         return partial(self._go_on, job.kind)
+
+    async def _step(self, job: LedgerEntry, limit: int) -> int:
+        async with self.transactions() as transaction:
+            transaction.ledger.renew(job, LEASE)
+            removed = await transaction.upkeep.remove(JobKind(job.kind), limit=limit)
+            await transaction.commit()
+        return removed
 
     async def _go_on(self, kind: str, transaction: Transaction) -> None:
         now = self.clock()

@@ -10,6 +10,7 @@ from taskflow_core import JobNotDead, JobState, JobView, LeaseLost, LedgerEntry,
 from taskflow_core.ledger import (
     BACK_OFF_BASE,
     BACK_OFF_CAP,
+    DELAY_MAX,
     ERROR_MAX,
     KIND_MAX,
     LEASE,
@@ -81,6 +82,18 @@ class TestCreation:
     def test_it_has_tries_and_not_too_many(self, tries: int) -> None:
         with pytest.raises(ValueError, match="between 1 and 100"):
             LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW, max_tries=tries)
+
+    @pytest.mark.parametrize("delay", [DELAY_MAX, -DELAY_MAX])
+    def test_it_can_wait_for_years(self, delay: timedelta) -> None:
+        job = LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW, delay=delay)
+        assert job.run_at == NOW + delay
+
+    @pytest.mark.parametrize(
+        "delay", [DELAY_MAX + timedelta.resolution, -DELAY_MAX - timedelta.resolution, timedelta.max]
+    )
+    def test_it_cannot_wait_for_a_time_that_nobody_can_tell(self, delay: timedelta) -> None:
+        with pytest.raises(ValueError, match="3650 days at most"):
+            LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW, delay=delay)
 
     def test_every_field_is_taken(self) -> None:
         payload, subject = {"a": "b"}, new_id()

@@ -10,6 +10,7 @@ import pytest
 from support.samples import NOW, World, new_id
 from taskflow_core import (
     CleanUp,
+    DeadlineExceeded,
     JobKind,
     JobState,
     LeaseLost,
@@ -26,6 +27,7 @@ from taskflow_core.use_cases.ledger import clean_up, reconcile
 from taskflow_core.use_cases.ledger.reconcile import Reconciled
 from taskflow_core.use_cases.tasks import notify_overdue
 from taskflow_memory import MemoryQueue
+from taskflow_memory.upkeep import MemoryUpkeep
 from taskflow_system import Uuid7
 
 SECOND = timedelta(seconds=1)
@@ -229,6 +231,51 @@ class TestCleanUp:
             await unit.commit()
         (follower,) = (other for other in world.jobs(JobKind.CLEAN_TASKS) if other.id != job.id)
         assert follower.is_due(NOW)
+
+    @pytest.mark.parametrize(("tries", "most"), [(1, 2), (2, 1), (9, 1), (1, 500)])
+    async def test_what_is_heavy_goes_in_smaller_steps(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, tries: int, most: int
+    ) -> None:
+        asked = self.heavy(monkeypatch, most)
+        self.add_outdated(world, 7)
+        job = running(world, kind=JobKind.CLEAN_TASKS)
+        job.tries = tries
+        await self.cleaner(world)(job)
+        assert world.store.tasks == {}
+        assert asked[-1] <= most
+        # The more tries, the less a try begins with: there is no time to try out all sizes in one.
+        assert asked[0] == max(1, clean_up.STEP // 4 ** (tries - 1))
+
+    async def test_sizes_that_are_tried_out_count_as_steps(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = self.heavy(monkeypatch, 2)
+        self.add_outdated(world, 7)
+        effect = await self.cleaner(world, steps=10)(running(world, kind=JobKind.CLEAN_TASKS))
+        assert asked == [500, 250, 125, 62, 31, 15, 7, 3, 1, 1]
+        assert effect is not None
+        assert len(world.store.tasks) == 5
+
+    async def test_a_single_one_that_is_too_heavy_fails_the_try(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.heavy(monkeypatch, 0)
+        with pytest.raises(DeadlineExceeded):
+            await self.cleaner(world)(running(world, kind=JobKind.CLEAN_TASKS))
+
+    def heavy(self, monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
+        """Have no more than so many go at a time; return the sizes that are asked for."""
+        asked: list[int] = []
+        remove = MemoryUpkeep.remove
+
+        async def slow(upkeep: MemoryUpkeep, what: JobKind, *, limit: int) -> int:
+            asked.append(limit)
+            if limit > most:
+                raise DeadlineExceeded
+            return await remove(upkeep, what, limit=limit)
+
+        monkeypatch.setattr(MemoryUpkeep, "remove", slow)
+        return asked
 
     async def test_who_lost_the_claim_removes_nothing(self, world: World) -> None:
         self.add_outdated(world, 1)

@@ -7,8 +7,14 @@ Revision: 0004, after 0003
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
 import sqlalchemy as sa
 from alembic import context, op
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 revision = "0004"
 down_revision = "0003"
@@ -56,15 +62,22 @@ def _mark_overdue() -> None:
     if context.is_offline_mode():
         op.execute(f"UPDATE tasks SET notified_due_date = due_date WHERE {overdue.format('now()')}")  # noqa: S608
         return
-    began = op.get_bind().execute(sa.text("SELECT now()")).scalar_one()
     step = sa.text(
-        "WITH step AS (SELECT id FROM tasks "  # noqa: S608 constants
+        "WITH step AS (SELECT due_date, id FROM tasks "  # noqa: S608 constants
         f"WHERE {overdue.format(':began')} "
-        f"ORDER BY due_date, id LIMIT {_STEP} FOR NO KEY UPDATE SKIP LOCKED) "
-        "UPDATE tasks SET notified_due_date = due_date WHERE id = ANY(ARRAY(SELECT id FROM step))"
+        "AND (due_date, id) > (CAST(:due AS timestamptz), CAST(:id AS uuid)) "
+        f"ORDER BY due_date, id LIMIT {_STEP} FOR NO KEY UPDATE SKIP LOCKED), "
+        "marked AS (UPDATE tasks SET notified_due_date = due_date "
+        "WHERE id = ANY(ARRAY(SELECT id FROM step))) "
+        "SELECT due_date AS due, id FROM step ORDER BY due_date DESC, id DESC LIMIT 1"
     )
-    while op.get_bind().execute(step, {"began": began}).rowcount:
-        pass
+    began = op.get_bind().execute(sa.text("SELECT now()")).scalar_one()
+    # Once more for what others held; what they hold still is told of.
+    for _ in range(2):
+        # On from the last: from the beginning each step would pass over all that the others marked.
+        last: Mapping[Any, Any] | None = {"due": "-infinity", "id": UUID(int=0)}
+        while last is not None:
+            last = op.get_bind().execute(step, {"began": began, **last}).mappings().one_or_none()
 
 
 def _remove_unfinished(index: str) -> None:
