@@ -8,7 +8,8 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -53,7 +54,8 @@ class Slots:
     _idle: int = 0
     _wakes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _stuck: asyncio.Event = field(default_factory=asyncio.Event)
+    _stuck: set[asyncio.Task[Any]] = field(default_factory=set)
+    _is_stuck: asyncio.Event = field(default_factory=asyncio.Event)
     _failures: int = 0
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _polling: asyncio.Task[None] | None = None
@@ -81,12 +83,13 @@ class Slots:
 
     async def stuck(self) -> None:
         """Return when a slot has a job that goes on although it was cancelled: the slot is lost to others."""
-        await self._stuck.wait()
+        await self._is_stuck.wait()
 
     async def stop(self, seconds: float) -> None:
         """Claim nothing more; give what runs so many seconds to end, then have it given back.
 
-        That takes `giving_back(seconds)` at most; what will not end is left as it is.
+        That takes `giving_back(seconds)` at most. What will not end is left as it is, and what is stuck is not
+        waited for.
         """
         self._stopping.set()
         if self._polling is not None:
@@ -96,7 +99,8 @@ class Slots:
         self._hints.clear()
         for _ in self._tasks:
             self._wakes.release()
-        _, busy = await asyncio.wait(self._tasks, timeout=seconds)
+        ending = set(self._tasks) - self._stuck
+        busy = (await asyncio.wait(ending, timeout=seconds))[1] if ending else set()
         for task in busy:
             task.cancel()
         if busy:
@@ -155,7 +159,7 @@ class Slots:
     async def _try(self, hint: UUID | None) -> Ran | None:
         began = time.monotonic()
         try:
-            ran = await self.run_job(hint, bulkhead_size=max(1, self.concurrency - 1), tell=self._tell)
+            ran = await self._run(hint)
         except Unavailable as error:
             if not self._failures:
                 log.warning("no work, the store is away", error=error.detail, reason=reason_of(error))
@@ -179,10 +183,19 @@ class Slots:
             tell(ran, time.monotonic() - began)
         return ran
 
-    def _tell(self, ran: Ran) -> None:
+    async def _run(self, hint: UUID | None) -> Ran | None:
+        slot = asyncio.current_task()
+        size, hear = max(1, self.concurrency - 1), partial(self._hear, slot)
+        try:
+            return await self.run_job(hint, bulkhead_size=size, tell=hear)
+        finally:
+            self._stuck -= {slot}
+
+    def _hear(self, slot: asyncio.Task[Any] | None, ran: Ran) -> None:
         tell(ran)
-        if ran.outcome is Outcome.STUCK:
-            self._stuck.set()
+        if ran.outcome is Outcome.STUCK and slot is not None:
+            self._stuck.add(slot)
+            self._is_stuck.set()
 
     async def _pause(self) -> None:
         doubled: int = 2 ** min(self._failures, 10)

@@ -235,9 +235,7 @@ class Stuck(DueJobs):
 
 async def test_a_job_that_is_stuck_ends_a_worker_that_is_watched() -> None:
     stop = asyncio.Event()
-    worker = run_worker(
-        Stuck(), redis_url="redis://127.0.0.1:1/0", stop=stop, on_ready=lambda: None, drain=0.1
-    )
+    worker = run_worker(Stuck(), redis_url="redis://127.0.0.1:1/0", stop=stop, on_ready=lambda: None)
     with pytest.raises(RuntimeError, match="A slot is lost"):
         await asyncio.wait_for(worker, 30)
 
