@@ -24,8 +24,10 @@ from taskflow_core import (
     Unavailable,
     UseCases,
 )
+from taskflow_core.ports.security import TokenClaims
 from taskflow_memory import MemoryQueue
 from taskflow_sqlalchemy import (
+    SqlAlchemyIdentities,
     SqlAlchemyLedgerReads,
     SqlAlchemyReads,
     SqlAlchemyTransactions,
@@ -90,8 +92,9 @@ async def test_a_full_pool_is_unavailable_within_its_deadline(database_url: str)
         transactions = SqlAlchemyTransactions(engine)
         async with transactions() as holder:
             await holder.tasks.load([])
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable) as caught:
                 await ping(engine)
+        assert isinstance(caught.value.__cause__, TimeoutError)
         await ping(engine)
     finally:
         await engine.dispose()
@@ -169,13 +172,41 @@ async def test_a_deadlock_is_contention_and_the_unit_is_taken_back(
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     nowhere = "postgresql://nobody@127.0.0.1:9/nothing"
     engine = open_engine(nowhere)
-    with pytest.raises(Unavailable):
-        await ping(engine)
-    with pytest.raises(Unavailable):
+
+    async def unit() -> None:
+        async with SqlAlchemyTransactions(engine)() as unit:
+            await unit.users.load(new_id())
+
+    async def identify() -> None:
+        await SqlAlchemyIdentities(engine)(TokenClaims(new_id(), new_id()))
+
+    async def ask() -> None:
         await SqlAlchemyReads(engine).credentials("a@b", Origin())
-    with pytest.raises(Unavailable):
-        await inspect(nowhere)
+
+    for attempt in (ping(engine), ask(), unit(), identify(), inspect(nowhere)):
+        with pytest.raises(Unavailable) as caught:
+            await attempt
+        # Whoever logs it has the reason.
+        assert isinstance(caught.value.__cause__, psycopg.OperationalError)
     await engine.dispose()
+
+
+@pytest.mark.parametrize("ending", ["rollback", "commit"])
+async def test_a_connection_that_is_lost_in_a_unit_is_unavailable_and_says_why(
+    engine: AsyncEngine, database: psycopg.Connection[Any], ending: str
+) -> None:
+    async def lose() -> None:
+        async with SqlAlchemyTransactions(engine)() as unit:
+            await unit.users.load(new_id())
+            database.execute(END_ALL)
+            await asyncio.sleep(0.1)
+            if ending == "commit":
+                await unit.commit()
+            await unit.users.load(new_id())
+
+    with pytest.raises(Unavailable) as caught:
+        await lose()
+    assert isinstance(caught.value.__cause__, psycopg.OperationalError)
 
 
 async def test_what_no_table_knows_is_a_fault_of_ours_and_stays_one(engine: Any) -> None:
