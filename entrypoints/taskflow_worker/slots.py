@@ -88,8 +88,8 @@ class Slots:
     async def stop(self, seconds: float) -> None:
         """Claim nothing more; give what runs so many seconds to end, then have it given back.
 
-        That takes `giving_back(seconds)` at most. What will not end is left as it is; what is known to be stuck
-        is not waited for.
+        That takes `giving_back(seconds)` at most. What will not end is left as it is; what is stuck is not even
+        waited for.
         """
         self._stopping.set()
         if self._polling is not None:
