@@ -88,7 +88,7 @@ class Slots:
     async def stop(self, seconds: float) -> None:
         """Claim nothing more; give what runs so many seconds to end, then have it given back.
 
-        That takes `giving_back(seconds)` at most. What will not end is left as it is; what is stuck is not even
+        That takes `giving_back(seconds)` at most. What will not end is left as it is. What is stuck is not
         waited for.
         """
         self._stopping.set()
