@@ -22,6 +22,7 @@ from taskflow_sqlalchemy import (
     SqlAlchemyIdentities,
     SqlAlchemyReads,
     SqlAlchemyTransactions,
+    inspect,
     open_engine,
     ping,
 )
@@ -248,9 +249,11 @@ async def test_a_connection_attempt_that_is_not_answered_is_not_made_twice(
         async with asyncio.timeout(HANGS):
             with pytest.raises(Unavailable) as caught:
                 await SqlAlchemyReads(engine).tasks(TaskQuery(owner=None), datetime.now(UTC))
+            assert attempts == 1
+            with pytest.raises(Unavailable):
+                await inspect(f"postgresql://somebody@127.0.0.1:{port}/none", deadline=0.5)
         await engine.dispose()
     assert isinstance(caught.value.__cause__, pg.ConnectionTimeout)
-    assert attempts == 1
 
 
 def test_the_system_is_told_to_notice_that_the_other_end_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
