@@ -48,6 +48,7 @@ from taskflow_core import (
 )
 from taskflow_http.problems import fault_entries, outcome, problem
 from taskflow_http.redaction import redacted
+from taskflow_worker.tries import reason_of
 
 INCOMPLETE: Final = 1
 
@@ -104,7 +105,9 @@ def _as_json(error: Exception) -> bytes:
 def _as_text(error: Exception) -> str:
     lines = [f"Error: {error.detail if isinstance(error, TaskFlowError) else error}"]
     if isinstance(error, Unavailable):
-        lines += _reason(error)
+        # What a dependency or its driver said: the operator has its address, and may know it.
+        reason = reason_of(error)
+        lines += [] if reason is None else [f"  {printable(redacted(reason))}"]
     if isinstance(error, InvalidInput):
         lines += [
             f"  {fault['pointer'].lstrip('/') or 'input'} {fault['detail']}" for fault in faults_of(error)
@@ -112,14 +115,3 @@ def _as_text(error: Exception) -> str:
     if isinstance(error, BatchFailed):
         lines += [f"  {result.id}  {result.error.detail}" for result in error.results if result.error]
     return "\n".join(lines)
-
-
-def _reason(error: BaseException) -> list[str]:
-    """Return what a dependency or its driver said: the operator has its address, and may know it."""
-    cause = error.__cause__
-    while isinstance(cause, TaskFlowError):
-        cause = cause.__cause__
-    if cause is None:
-        return []
-    first = str(cause).strip().partition("\n")[0]
-    return [f"  {type(cause).__name__}" + (f": {printable(redacted(first))}" if first else "")]

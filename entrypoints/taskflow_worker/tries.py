@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from taskflow_core import TaskFlowError
 from taskflow_core.use_cases.ledger.run import Outcome, Ran
 
 log: Final = structlog.get_logger("taskflow_worker")
@@ -41,11 +42,13 @@ def tell(ran: Ran, seconds: float | None = None) -> None:
 
 
 def reason_of(error: BaseException) -> str | None:
-    """Return what of a library made this error, in a line: its class and what it says.
+    """Return what of a library is behind this error, in a line: its class and what it says.
 
     It may name a user or a host, and an operator needs that; passwords are hidden by the log's redaction.
     """
     cause = error.__cause__
+    while isinstance(cause, TaskFlowError):
+        cause = cause.__cause__
     if cause is None:
         return None
     said = str(cause).strip().partition("\n")[0]

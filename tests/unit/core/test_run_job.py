@@ -620,10 +620,15 @@ class TestStuck:
     def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(watch, "STUCK_AFTER", timedelta(milliseconds=30))
 
-    def deaf(self) -> tuple[asyncio.Event, Callable[[LedgerEntry], Awaitable[None]]]:
+    def deaf(
+        self, lost_in: World | None = None
+    ) -> tuple[asyncio.Event, Callable[[LedgerEntry], Awaitable[None]]]:
+        """Return what lets the handler go, and the handler; somebody else claims its job there, if so."""
         let_go = asyncio.Event()
 
-        async def handler(_: LedgerEntry) -> None:
+        async def handler(job: LedgerEntry) -> None:
+            if lost_in is not None:
+                lost_in.store.ledger[job.id].claim(NOW)
             while not let_go.is_set():
                 try:
                     await let_go.wait()
@@ -645,13 +650,7 @@ class TestStuck:
 
     async def test_it_is_when_its_lease_was_lost(self, world: World, doing: Doing) -> None:
         job = world.add_job()
-        let_go, deaf = self.deaf()
-
-        async def lose(job: LedgerEntry) -> None:
-            world.store.ledger[job.id].claim(NOW)
-            await deaf(job)
-
-        doing.does = lose
+        let_go, doing.does = self.deaf(world)
         told: list[Ran] = []
         lease = timedelta(milliseconds=60)
         task = asyncio.ensure_future(runner(world, doing, lease=lease)(tell=told.append))
@@ -665,13 +664,7 @@ class TestStuck:
         self, world: World, doing: Doing
     ) -> None:
         world.add_job()
-        let_go, deaf = self.deaf()
-
-        async def lose(job: LedgerEntry) -> None:
-            world.store.ledger[job.id].claim(NOW)
-            await deaf(job)
-
-        doing.does = lose
+        let_go, doing.does = self.deaf(world)
         told: list[Ran] = []
         run = runner(world, doing, time_limit=timedelta(milliseconds=1), lease=timedelta(milliseconds=90))
         task = asyncio.ensure_future(run(tell=told.append))
