@@ -26,10 +26,14 @@ from taskflow_system import SystemClock, Uuid7
 TOKENS = TokenPairs(MemoryTokens(), MemoryRefreshTokens())
 
 
-async def change_password(persistence: Persistence, user: User, *, hold: float = 0) -> None:
+async def change_password(
+    persistence: Persistence, user: User, *, hold: float = 0, locked: asyncio.Event | None = None
+) -> None:
     async with persistence.transactions() as unit:
         loaded = await unit.users.load(user.id)
         assert loaded is not None
+        if locked is not None:
+            locked.set()
         await asyncio.sleep(hold)
         now = datetime.now(UTC)
         loaded.set_password("new", now)
@@ -76,11 +80,12 @@ async def test_a_log_in_waits_for_a_password_change_under_way_and_is_refused(
     concurrent_persistence: Persistence,
 ) -> None:
     user = await concurrent_persistence.new_user()
-    change = asyncio.create_task(change_password(concurrent_persistence, user, hold=0.3))
-    await asyncio.sleep(0.1)
+    locked = asyncio.Event()
+    change = asyncio.create_task(change_password(concurrent_persistence, user, hold=0.3, locked=locked))
+    await locked.wait()
+    # Refused by what the change made of the user, so it waited: before that its password was the right one.
     with pytest.raises(InvalidCredentials):
         await concurrent_persistence.open_session(user.id)
-    assert change.done()
     await change
 
 
