@@ -62,12 +62,16 @@ async def test_a_scheduler_that_dies_is_started_again(
         scheduler.kill()
 
 
-@pytest.mark.parametrize("command", ["scheduler", "worker"])
+@pytest.mark.parametrize("command", ["scheduler", "worker", "serve", "serve --processes 2"])
 def test_settings_that_cannot_be_used_are_told_before_anything_is_started(
     tmp_path: Path, env: dict[str, str], command: str
 ) -> None:
-    mails = {"TASKFLOW_SMTP_URL": "smtps://mail?ca=nowhere.pem", "TASKFLOW_MAIL_FROM": "taskflow@example.com"}
-    ended = run(command, cwd=tmp_path, env={**env, **mails})
+    wrong = {
+        "TASKFLOW_SMTP_URL": "smtps://mail?ca=nowhere.pem",
+        "TASKFLOW_MAIL_FROM": "taskflow@example.com",
+        "TASKFLOW_JWT_SECRET": "s" * 32,
+    }
+    ended = run(*command.split(), cwd=tmp_path, env={**env, **wrong})
     assert ended.returncode == 10
     assert ended.stderr.startswith("Error: TASKFLOW_SMTP_URL must name a file of certificates")
 
