@@ -33,7 +33,7 @@ def make_notifier(settings: Settings) -> ClosableNotifier:
 
 
 def check_notifier(settings: Settings) -> None:
-    """Find what would end each process as soon as it is forked: from there nobody could be told in a sentence.
+    """Find what would end each process as soon as it is forked: from there nobody could be told.
 
     Raises:
         SettingsError: As `make_notifier`.
