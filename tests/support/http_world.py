@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -64,6 +65,16 @@ class TestClock:
 
     def advance(self, **parts: float) -> None:
         self.now += timedelta(**parts)
+
+
+def let_pass(seconds: float) -> None:
+    """Put on the running loop's clock: whatever waits for less has waited long enough, and nobody has waited.
+
+    What hangs does so when it is reached, so that no deadline is over before that.
+    """
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    setattr(loop, "time", lambda: now() + seconds)  # noqa: B010 - a method
 
 
 def limits(rate_limits: RateLimits | None = None, **rates: str) -> Limits:

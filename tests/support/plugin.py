@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,26 @@ _servers = pytest.StashKey[str]()
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C as it is meant: a shell ignores it in its background, and what it starts inherits that."""
+    """Take Ctrl-C as it is meant, and hypothesis as it can be relied on.
+
+    A shell ignores Ctrl-C in its background, and what it starts inherits that.
+    """
+    _set_hypothesis_up()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _set_hypothesis_up() -> None:
+    """Have each run try the same examples, however long one takes: a busy machine is no counterexample."""
+    if find_spec("hypothesis") is None:
+        return
+    from hypothesis import HealthCheck, settings
+
+    slow = [HealthCheck.too_slow]
+    settings.register_profile(
+        "taskflow", derandomize=True, database=None, deadline=None, suppress_health_check=slow
+    )
+    settings.load_profile("taskflow")
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +94,7 @@ def database_url(new_database: Callable[..., str]) -> str:
 def _redis_server(_test_servers: Servers) -> Iterator[tuple[str, Any]]:
     from redis import Redis
 
-    with _test_servers.redis() as url, Redis.from_url(url) as client:
+    with _test_servers.redis() as url, Redis.from_url(url, socket_timeout=60) as client:
         yield url, client
 
 

@@ -37,8 +37,11 @@ def test_help_answers_at_once() -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    best = min(cpu_of("-c", "from taskflow_cli.main import main; main()", "--help") for _ in range(3))
-    assert best < 0.15
+    # Told by what click alone takes at the same time, since a busy machine is slow for both.
+    both = [("from taskflow_cli.main import main; main()", "--help"), ("import click",)]
+    taken = [[cpu_of("-c", *it) for it in both] for _ in range(5)]
+    best, least = map(min, zip(*taken, strict=True))
+    assert best < 2.5 * least
 
 
 def test_help_imports_nothing_heavy() -> None:

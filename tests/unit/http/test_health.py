@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from support.http_world import World, client_of
+from support.http_world import World, client_of, let_pass
 from taskflow_http import HttpOptions
 
 
@@ -19,6 +19,7 @@ async def down() -> None:
 
 
 async def hangs() -> None:
+    let_pass(60)
     await asyncio.sleep(60)
 
 
@@ -45,7 +46,8 @@ async def test_what_is_dispensable_is_told_and_turns_nobody_away(world: World) -
 @pytest.mark.parametrize("failing", [down, hangs])
 async def test_what_is_down_is_told(world: World, failing: object) -> None:
     checks = {"postgresql": up, "valkey": failing}
-    async with client_of(world.app(checks=checks, options=HttpOptions(check_timeout=0.05))) as client:  # type: ignore[arg-type]
+    options = HttpOptions(check_timeout=30, request_timeout=600)
+    async with client_of(world.app(checks=checks, options=options)) as client:  # type: ignore[arg-type]
         answer = await client.get("/health/ready", headers={"X-Request-ID": "req-1"})
         live = await client.get("/health/live")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from support.http_world import PASSWORD, World, client_of, limits
+from support.http_world import PASSWORD, World, client_of, let_pass, limits
 from taskflow_core import Decision, Limit, Unavailable
 from taskflow_http import HttpOptions, Limits
 
@@ -57,7 +57,7 @@ async def test_both_questions_leave_side_by_side(world: World) -> None:
         return await authenticate(token, request_id)
 
     app = world.app(limits=limits(meeting, api="9/minute"), authenticate=waits)
-    async with client_of(app) as client, asyncio.timeout(5):
+    async with client_of(app) as client, asyncio.timeout(60):
         answer = await client.get("/users/me", headers=world.headers("user"))
 
     assert answer.status_code == 200
@@ -65,27 +65,32 @@ async def test_both_questions_leave_side_by_side(world: World) -> None:
 
 async def test_a_limiter_that_hangs_ends_with_the_request(world: World) -> None:
     ended: list[str] = []
+    asked, told = asyncio.Event(), asyncio.Event()
 
     class Hanging:
         async def take(self, limit: Limit, subject: str, cost: int = 1) -> Decision:  # noqa: ARG002
+            asked.set()
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
                 ended.append(subject)
+                told.set()
                 raise
             raise AssertionError
 
     async def hangs(*_: object) -> Any:
+        await asked.wait()
+        let_pass(60)
         await asyncio.sleep(60)
 
     app = world.app(
         limits=limits(Hanging(), api="9/minute"),
-        options=HttpOptions(request_timeout=0.05),
+        options=HttpOptions(request_timeout=30),
         authenticate=hangs,
     )
     async with client_of(app) as client:
         answer = await client.get("/users/me", headers=world.headers("user"))
-        await asyncio.sleep(0)
+        await asyncio.wait_for(told.wait(), 60)
 
     assert answer.status_code == 503
     assert ended == [f"user:{world.people['user'].id}"]
