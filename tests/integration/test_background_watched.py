@@ -51,12 +51,12 @@ async def test_a_scheduler_that_dies_is_started_again(
     try:
         scheduler.wait_for("TaskFlow looks after its jobs")
         (child,) = children(scheduler.process.pid)
-        assert f'"pid":{child}' in scheduler.output
+        # It tells its watcher, and logs that it started: one after the other.
+        scheduler.wait_for(f'"pid":{child}')
         os.kill(child, signal.SIGKILL)
         scheduler.wait_for(f"Process {child} ended (killed by SIGKILL) and is started again.")
         await is_reconciled(transactions, database)
-        code, seconds = scheduler.stop()
-        assert (code, seconds < 20) == (0, True)
+        assert scheduler.stop()[0] == 0
         assert scheduler.output.count("TaskFlow looks after its jobs") == 1
     finally:
         scheduler.kill()
@@ -115,7 +115,7 @@ async def test_when_nobody_reads_its_log_any_more_the_work_goes_on(
         await until(lambda: children(process.pid) not in ([], [child]), 60)
         await works(transactions, database)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from support.processes import run
+from support.processes import PATIENT_DOCTOR, TASKFLOW, run
 
 SECRET = "a-secret-of-the-tests-0123456789-abcdefgh"
 
@@ -17,7 +17,8 @@ class Installed:
         self.cwd, self.env = cwd, env
 
     def __call__(self, *args: object, code: int = 0, stdin: str = "") -> str:
-        ended = run(*args, cwd=self.cwd, env=self.env, stdin=stdin)
+        program = PATIENT_DOCTOR if args[0] == "doctor" else (str(TASKFLOW),)
+        ended = run(*args, cwd=self.cwd, env=self.env, stdin=stdin, program=program)
         assert ended.returncode == code, ended.stdout + ended.stderr
         assert "Traceback" not in ended.stderr
         return ended.stdout if code == 0 else ended.stdout + ended.stderr

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,16 @@ import psycopg
 import pytest
 import redis
 
-from support.processes import TASKFLOW, Background, environment, run
+from support.processes import PATIENT_DOCTOR, TASKFLOW, Background, altered, environment, run
 
 QUEUE = "rq:queue:taskflow"
 AWAY = "redis://127.0.0.1:1/0"
-# One that has more to do than cores gets longer.
+# A hint is given up after a second or two; here it is not, so that it is there whoever is slow.
+PATIENT = altered("""
+import taskflow_bootstrap.queues, taskflow_rq.queue as queue
+queue.CONNECT_SECONDS = queue.ANSWER_SECONDS = queue.CLOSE_SECONDS = 60
+taskflow_bootstrap.queues.CLOSE_SECONDS = 90
+""")
 
 
 @pytest.fixture
@@ -37,18 +42,28 @@ def queued(redis_url: str) -> Iterator[Callable[[], int]]:
         yield lambda: int(client.llen(QUEUE))
 
 
-def told(*args: object, cwd: Path, env: dict[str, str]) -> Any:
-    ended = run(*args, "--json", cwd=cwd, env=env)
+def told(*args: object, cwd: Path, env: dict[str, str], program: Sequence[str] = (str(TASKFLOW),)) -> Any:
+    ended = run(*args, "--json", cwd=cwd, env=env, program=program)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
     return json.loads(ended.stdout)
 
 
-def wait_for_state(job: str, state: str, database: psycopg.Connection[Any], timeout: float = 30) -> None:
-    end = time.monotonic() + timeout
+def wait_for_state(job: str, state: str, database: psycopg.Connection[Any]) -> None:
+    end = time.monotonic() + 60
     while database.execute("SELECT state FROM ledger WHERE id = %s", (job,)).fetchone() != (state,):
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def wait_for_job(kind: str, database: psycopg.Connection[Any]) -> str:
+    """Return the first job of a kind, once there is one."""
+    end = time.monotonic() + 60
+    asked = "SELECT id FROM ledger WHERE kind = %s ORDER BY id LIMIT 1"
+    while (found := database.execute(asked, (kind,)).fetchone()) is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return str(found[0])
 
 
 def test_a_job_from_its_beginning_over_its_death_to_its_end(
@@ -68,11 +83,9 @@ def test_a_job_from_its_beginning_over_its_death_to_its_end(
         wait_for_state(useless, "dead", database)
         assert "Discarded" in run("jobs", "discard", useless, cwd=tmp_path, env=env).stdout
         # The first scan made jobs that clean up, and these workers did them.
-        (cleaned,) = database.execute("SELECT id FROM ledger WHERE kind = 'clean_up.tasks'").fetchall()
-        wait_for_state(cleaned[0], "done", database)
+        wait_for_state(wait_for_job("clean_up.tasks", database), "done", database)
         for background in (worker, scheduler):
-            code, seconds = background.stop()
-            assert (code, seconds < 30) == (0, True)
+            assert background.stop()[0] == 0
             assert "Traceback" not in background.output
         assert worker.output.count("job died") == 2
     finally:
@@ -96,7 +109,7 @@ def test_workers_end_with_their_watcher(tmp_path: Path, env: dict[str, str]) -> 
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     assert len(children) == 2
     worker.kill()
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -105,7 +118,7 @@ def test_workers_end_with_their_watcher(tmp_path: Path, env: dict[str, str]) -> 
 def test_what_a_command_causes_is_hinted_before_it_ends(
     tmp_path: Path, env: dict[str, str], queued: Callable[[], int]
 ) -> None:
-    told("jobs", "sample", cwd=tmp_path, env=env)
+    told("jobs", "sample", cwd=tmp_path, env=env, program=PATIENT)
     assert queued() == 1
     made = run(
         "users",
@@ -115,17 +128,19 @@ def test_what_a_command_causes_is_hinted_before_it_ends(
         cwd=tmp_path,
         env=env,
         stdin="a long password\n",
+        program=PATIENT,
     )
     assert made.returncode == 0
     before = queued()
-    told("tasks", "create", "For Ada", "--owner", "ada@example.com", cwd=tmp_path, env=env)
+    create = ("tasks", "create", "For Ada", "--owner", "ada@example.com")
+    told(*create, cwd=tmp_path, env=env, program=PATIENT)
     assert queued() == before + 1
     # In one transaction for many lines, too.
     (tmp_path / "in.jsonl").write_text('{"title": "Also for Ada"}\n')
     import_it = ("tasks", "import", "in.jsonl", "--owner", "ada@example.com")
-    assert run(*import_it, "--notify", cwd=tmp_path, env=env).returncode == 0
+    assert run(*import_it, "--notify", cwd=tmp_path, env=env, program=PATIENT).returncode == 0
     assert queued() == before + 2
-    assert run(*import_it, cwd=tmp_path, env=env).returncode == 0
+    assert run(*import_it, cwd=tmp_path, env=env, program=PATIENT).returncode == 0
     assert queued() == before + 2
 
 
@@ -167,7 +182,7 @@ def test_people_watch_a_table_that_is_painted_anew(tmp_path: Path, env: dict[str
         # The cursor went back up to where the last table began.
         assert "\x1b[" in seen
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(10) == 130
+        assert watching.wait(60) == 130
     finally:
         watching.kill()
         watching.wait()
@@ -187,10 +202,10 @@ def test_a_list_fits_the_terminal(tmp_path: Path, env: dict[str, str], columns: 
             env=environment({**env, "TERM": "dumb", "COLUMNS": ""}),
             stdin=theirs,
             stdout=theirs,
-            timeout=60,
+            timeout=90,
             check=True,
         )
-        head, row = os.read(ours, 65_536).decode().splitlines()[:2]
+        head, row = read_until(ours, "\n", 2).splitlines()[:2]
     finally:
         os.close(theirs)
         os.close(ours)
@@ -200,16 +215,16 @@ def test_a_list_fits_the_terminal(tmp_path: Path, env: dict[str, str], columns: 
     assert max(len(head), len(row)) <= columns
 
 
-def read_until(descriptor: int, words: str) -> str:
-    seen = ""
-    while words not in seen:
-        seen += os.read(descriptor, 4096).decode(errors="replace")
-    return seen
+def read_until(descriptor: int, words: str, times: int = 1) -> str:
+    seen = b""
+    while seen.count(words.encode()) < times:
+        seen += os.read(descriptor, 4096)
+    return seen.decode(errors="replace")
 
 
 def test_the_doctor_looks_at_jobs(tmp_path: Path, env: dict[str, str]) -> None:
     told("jobs", "sample", cwd=tmp_path, env=env)
-    report = json.loads(run("doctor", "--json", cwd=tmp_path, env=env).stdout)
+    report = json.loads(run("doctor", "--json", cwd=tmp_path, env=env, program=PATIENT_DOCTOR).stdout)
     (jobs,) = [check for check in report["checks"] if check["check"] == "jobs"]
     assert jobs["level"] == "ok"
     assert jobs["detail"].startswith("1 due, the oldest for ")

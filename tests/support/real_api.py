@@ -20,6 +20,7 @@ from taskflow_bootstrap.application import create_application
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import LogInAttempt, NewUser, Origin, Role, SignedIn, UseCases, UserView
+from taskflow_sqlalchemy import open_engine
 
 PASSWORD = "a password of the tests"
 SECRET = "a secret for tests only, long enough to be one"
@@ -76,13 +77,15 @@ class Instance:
 
 
 def settings_of(database_url: str, redis_url: str, **given: Any) -> Settings:
-    """Return settings for tests: cheap passwords, no rate limits, quiet; `given` goes before that."""
+    """Return settings for tests: cheap passwords, no rate limits, quiet, patient; `given` goes before."""
     fields: dict[str, Any] = {
         "database_url": database_url,
         "redis_url": redis_url,
         "jwt_secret": (SECRET,),
         "password_cost": 4,
         "log_level": "error",
+        "statement_timeout": 60.0,
+        "request_timeout": 90.0,
         "rate_limit_login": None,
         "rate_limit_refresh": None,
         "rate_limit_register": None,
@@ -104,9 +107,10 @@ def quiet_logs() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
-    """Start an instance of the API, as `taskflow serve` would compose it."""
+    """Start an instance of the API, as `taskflow serve` would compose it, but for waiting for connections."""
     async with AsyncExitStack() as stack:
         stack.enter_context(quiet_logs())
+        stack.enter_context(patch.dict(open_engine.__kwdefaults__, pool_timeout=60.0))
         container = Container(settings=settings)
         stack.push_async_callback(close, container)
         application = cast("Starlette", create_application(container))
