@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -37,6 +40,9 @@ def env(database_url: str, redis_url: str) -> dict[str, str]:
         "TASKFLOW_REDIS_URL": redis_url,
         "TASKFLOW_JWT_SECRET": SECRET,
         "TASKFLOW_PASSWORD_COST": "10",
+        "TASKFLOW_STATEMENT_TIMEOUT": "60",
+        "TASKFLOW_REQUEST_TIMEOUT": "90",
+        "TASKFLOW_REFRESH_GRACE": "120",
     }
 
 
@@ -54,62 +60,81 @@ def three(tmp_path: Path, env: dict[str, str]) -> Iterator[Served]:
     served.background.kill()
 
 
-def gone(pids: set[int], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+def becomes(true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
-    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    return True
+
+
+def gone(pids: set[int]) -> bool:
+    return becomes(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def get(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=60)
 
 
 def test_it_answers_and_stops_in_order(one: Served) -> None:
     account = {"email": "ada@example.com", "name": "Ada", "password": "a long password"}
-    with httpx.Client(base_url=one.url) as client:
+    with httpx.Client(base_url=one.url, timeout=60) as client:
         token = client.post("/auth/register", json=account).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         assert client.post("/tasks", json={"title": "x"}).status_code == 201
-        assert client.get("/health/ready").status_code == 200
-        code, seconds = one.background.stop()
-    assert code == 0
-    assert seconds < 20
+        # Each check of it has a second or two.
+        assert becomes(lambda: client.get("/health/ready").status_code == 200)
+        assert one.background.stop()[0] == 0
     assert "Traceback" not in one.background.output
     assert SECRET not in one.background.output
 
 
 def test_logs_are_json_lines_where_no_one_watches(one: Served) -> None:
-    httpx.get(f"{one.url}/tasks")
+    get(f"{one.url}/tasks")
     one.background.stop()
     lines = [line for line in one.background.output.splitlines() if READY not in line]
     assert lines
     assert all(isinstance(json.loads(line), dict) for line in lines)
 
 
-def test_a_request_in_flight_is_answered_before_the_end(one: Served, database_url: str) -> None:
+def test_a_request_in_flight_is_answered_before_the_end(
+    one: Served, database: psycopg.Connection[Any], database_url: str
+) -> None:
     account = {"email": "ada@example.com", "name": "Ada", "password": "a long password"}
     answers: list[int] = []
 
     def register() -> None:
-        answers.append(httpx.post(f"{one.url}/auth/register", json=account, timeout=20).status_code)
+        answers.append(httpx.post(f"{one.url}/auth/register", json=account, timeout=90).status_code)
+
+    def waits() -> bool:
+        asked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass"
+        return database.execute(asked).fetchone() == (1,)
+
+    def is_open() -> bool:
+        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", one.port), 60):
+            return True
+        return False
 
     # The statement waits for this lock, and the stop for the statement.
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE users IN EXCLUSIVE MODE")
         request = threading.Thread(target=register)
         request.start()
-        time.sleep(1)
+        assert becomes(waits)
         one.background.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        assert becomes(lambda: not is_open())
         assert one.background.process.poll() is None
     request.join()
     assert answers == [201]
-    assert one.background.process.wait(15) == 0
+    assert one.background.process.wait(60) == 0
 
 
 def test_several_processes_share_the_port_and_end_together(three: Served) -> None:
     workers = three.workers()
     assert len(workers) == 3
-    assert all(httpx.get(f"{three.url}/health/live").status_code == 200 for _ in range(30))
-    code, seconds = three.background.stop()
-    assert (code, seconds < 20) == (0, True)
+    assert all(get(f"{three.url}/health/live").status_code == 200 for _ in range(30))
+    assert three.background.stop()[0] == 0
     assert gone(workers)
 
 
@@ -117,13 +142,9 @@ def test_a_process_that_dies_is_started_again(three: Served) -> None:
     before = three.workers()
     os.kill(min(before), signal.SIGKILL)
     three.background.wait_for("is started again")
-    deadline = time.monotonic() + 20
-    while len(three.workers()) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    after = three.workers()
-    assert len(after) == 3
-    assert len(after & before) == 2
-    assert httpx.get(f"{three.url}/health/live").status_code == 200
+    assert becomes(lambda: len(three.workers()) == 3)
+    assert len(three.workers() & before) == 2
+    assert get(f"{three.url}/health/live").status_code == 200
 
 
 def test_processes_whose_watcher_is_killed_end_by_themselves(three: Served) -> None:
@@ -137,7 +158,7 @@ def test_a_port_that_is_taken_is_told(
     one: Served, tmp_path: Path, env: dict[str, str], processes: int
 ) -> None:
     second = Background.start("serve", "--port", one.port, "--processes", processes, cwd=tmp_path, env=env)
-    assert second.process.wait(30) == 11
+    assert second.process.wait(90) == 11
     assert f"Port {one.port}" in second.output
     assert "--port" in second.output
     assert "Traceback" not in second.output
@@ -147,17 +168,18 @@ def test_two_groups_do_not_share_a_port_by_accident(
     three: Served, tmp_path: Path, env: dict[str, str]
 ) -> None:
     second = Background.start("serve", "--port", three.port, "--processes", 2, cwd=tmp_path, env=env)
-    assert second.process.wait(30) == 11
+    assert second.process.wait(90) == 11
 
 
 def test_without_a_database_it_starts_and_readiness_says_so(tmp_path: Path, env: dict[str, str]) -> None:
     away = {**env, "TASKFLOW_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
     served = Served(tmp_path, away)
     try:
-        assert httpx.get(f"{served.url}/health/live").status_code == 200
-        ready = httpx.get(f"{served.url}/health/ready")
-        assert ready.status_code == 503
-        assert ready.json()["checks"] == {"postgresql": "down", "redis": "up"}
+        assert get(f"{served.url}/health/live").status_code == 200
+        ready = f"{served.url}/health/ready"
+        assert get(ready).status_code == 503
+        # Redis has a second for its answer.
+        assert becomes(lambda: get(ready).json()["checks"] == {"postgresql": "down", "redis": "up"})
         assert served.background.stop()[0] == 0
     finally:
         served.background.kill()

@@ -1,4 +1,7 @@
-"""`taskflow dev` as people run it: one command, real servers, and nothing left behind."""
+"""`taskflow dev` as people run it: one command, real servers, and nothing left behind.
+
+Every limit on time here is against what hangs: what is slow is not for tests to say.
+"""
 
 import json
 import os
@@ -14,14 +17,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.processes import Background, free_port, processes_of, run
+from support.processes import PATIENT_DOCTOR, Background, altered, free_port, processes_of, run
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 
 READY = "TaskFlow is ready"
-# What hangs takes longer; what is slow is not for tests to say.
-FIRST_START_SECONDS, START_SECONDS, STOP_SECONDS = 90, 45, 30
-
+# A server that never says that it is ready: no start on it comes to an end by itself.
+NEVER_READY = altered("""
+from taskflow_embedded import PostgresServer
+PostgresServer._is_ready = lambda self, pid: False
+""")
 
 Start = Callable[..., "Dev"]
 
@@ -32,16 +37,15 @@ class Dev:
     def __init__(self, place: Path, *args: object) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        began = time.monotonic()
         self.background = Background.start("dev", "--port", self.port, *args, cwd=place)
-        self.background.wait_for(READY)
-        self.seconds = time.monotonic() - began
+        self.background.wait_for(READY, timeout=90)
 
     def sign_in(self, email: str, password: str) -> httpx.Client:
-        answer = httpx.post(f"{self.url}/auth/login", json={"email": email, "password": password})
+        credentials = {"email": email, "password": password}
+        answer = httpx.post(f"{self.url}/auth/login", json=credentials, timeout=60)
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["access_token"]
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"})
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
     def titles(self) -> list[str]:
         with self.sign_in("user@example.com", "user123") as user:
@@ -66,10 +70,8 @@ def first_start() -> Iterator[tuple[Path, str]]:
     """The data directory that a first start made and SIGTERM ended, and what that start wrote."""
     with short_directory() as place:
         dev = Dev(place)
-        assert dev.seconds < FIRST_START_SECONDS
         assert len(dev.titles()) >= 3
-        code, seconds = dev.background.stop()
-        assert (code, seconds < STOP_SECONDS) == (0, True)
+        assert dev.background.stop()[0] == 0
         assert processes_of(place) == {}
         yield place / ".taskflow", dev.background.output
 
@@ -95,11 +97,25 @@ def start(place: Path, first_start: tuple[Path, str]) -> Iterator[Start]:
         dev.background.kill()
 
 
-def wait_until_gone(place: Path, seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while (left := processes_of(place)) and time.monotonic() < deadline:
+def becomes(true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
-    assert left == {}
+    return True
+
+
+def wait_until_gone(place: Path) -> None:
+    assert becomes(lambda: processes_of(place) == {}), processes_of(place)
+
+
+def kill_everything(place: Path) -> None:
+    # All are stopped first: else who is left notices that others are gone, and ends in good order.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in processes_of(place):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def test_the_first_start_says_where_everything_is(first_start: tuple[Path, str]) -> None:
@@ -121,13 +137,11 @@ def test_everything_that_was_acknowledged_is_there_after_kill_9_of_everything(
     before = first.titles()
     with first.sign_in("user@example.com", "user123") as user:
         assert user.post("/tasks", json={"title": "Acknowledged"}).status_code == 201
-    for pid in processes_of(place):
-        os.kill(pid, signal.SIGKILL)
+    kill_everything(place)
     first.background.process.wait()
     wait_until_gone(place)
 
     again = start()
-    assert again.seconds < START_SECONDS
     assert again.titles() == ["Acknowledged", *before]
     # Of the API alone: its servers notice.
     again.background.kill()
@@ -137,11 +151,13 @@ def test_everything_that_was_acknowledged_is_there_after_kill_9_of_everything(
 def test_ctrl_c_stops_all_of_it_with_a_client_still_connected(place: Path, start: Start) -> None:
     before = place.stat().st_mode
     dev = start()
-    assert httpx.get(f"{dev.url}/health/ready").json()["checks"] == {"postgresql": "up", "redis": "up"}
+    ready = f"{dev.url}/health/ready"
+    both = {"postgresql": "up", "redis": "up"}
+    # Each has a second or two for its answer.
+    assert becomes(lambda: httpx.get(ready, timeout=60).json()["checks"] == both)
     with dev.sign_in("user@example.com", "user123") as open_connection:
         assert open_connection.get("/tasks").status_code == 200
-        code, seconds = dev.background.stop(signal.SIGINT)
-    assert (code, seconds < STOP_SECONDS) == (0, True)
+        assert dev.background.stop(signal.SIGINT)[0] == 0
     assert processes_of(place) == {}
     assert place.stat().st_mode == before
     assert "Traceback" not in dev.background.output
@@ -166,8 +182,7 @@ def test_a_second_start_on_the_same_data_is_refused_and_another_directory_is_not
         user.post("/tasks", json={"title": "Only here"})
     assert "Only here" in other.titles()
     assert "Only here" not in dev.titles()
-    both = [dev.background.stop(), other.background.stop()]
-    assert all(code == 0 and seconds < STOP_SECONDS for code, seconds in both)
+    assert [each.background.stop()[0] for each in (dev, other)] == [0, 0]
     assert processes_of(place) == {}
 
 
@@ -178,9 +193,13 @@ def test_the_cli_finds_it_from_a_folder_below(place: Path, start: Start) -> None
     made = run("tasks", "create", "By the CLI", "--as", "user@example.com", "--json", cwd=below)
     assert made.returncode == 0, made.stderr
     assert dev.titles()[0] == "By the CLI"
-    doctor = run("doctor", "--json", cwd=below)
-    assert json.loads(doctor.stdout)["ok"] is True
-    assert {check["level"] for check in json.loads(doctor.stdout)["checks"]} == {"ok"}
+
+    def is_well() -> bool:
+        doctor = json.loads(run("doctor", "--json", cwd=below, program=PATIENT_DOCTOR).stdout)
+        return doctor["ok"] is True and {check["level"] for check in doctor["checks"]} == {"ok"}
+
+    # The scheduler starts when the API answers; the data say when there was one last.
+    assert becomes(is_well)
     assert "there already" in run("seed", cwd=below).stdout
 
     dev.background.stop()
@@ -204,15 +223,13 @@ def test_who_has_a_task_that_falls_overdue_is_told_within_seconds(place: Path, s
     dev = start()
     dev.background.wait_for("worker started")
     with dev.sign_in("user@example.com", "user123") as user:
-        due = datetime.now(UTC) + timedelta(seconds=2)
+        due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
         new = {"title": "Call the bank", "dueDate": due.isoformat()}
         assert user.post("/tasks", json=new).status_code == 201
-        assert "Call the bank" not in dev.background.output
-        dev.background.wait_for("Call the bank", timeout=30)
-        assert datetime.now(UTC) >= due
-    (line,) = [line for line in dev.background.output.splitlines() if "Call the bank" in line]
-    notice = json.loads(line)
+        notice = json.loads(dev.background.line_with("Call the bank"))
     assert (notice["event"], notice["kind"]) == ("notice", "task.overdue")
+    assert datetime.fromisoformat(notice["time"]) >= due
+    assert dev.background.output.count("Call the bank") == 1
     assert dev.background.stop()[0] == 0
     assert processes_of(place) == {}
 
@@ -220,7 +237,9 @@ def test_who_has_a_task_that_falls_overdue_is_told_within_seconds(place: Path, s
 def test_a_server_that_dies_is_started_again(place: Path, start: Start) -> None:
     dev = start()
     before = dev.titles()
-    (postgres,) = [pid for pid, command in processes_of(place).items() if "bin/postgres -D" in command]
+    # Its children have the same command line, until each has a title of its own.
+    postgres = int((place / ".taskflow/postgres/data/postmaster.pid").read_text().split()[0])
+    assert "bin/postgres -D" in processes_of(place)[postgres]
     os.kill(postgres, signal.SIGKILL)
     dev.background.wait_for("PostgreSQL ended unexpectedly and was started again")
     assert dev.titles() == before
@@ -231,12 +250,11 @@ def test_a_server_that_dies_is_started_again(place: Path, start: Start) -> None:
 
 
 def test_it_can_be_stopped_while_it_starts(place: Path) -> None:
-    starting = Background.start("dev", "--port", free_port(), cwd=place)
+    starting = Background.start("dev", "--port", free_port(), cwd=place, program=NEVER_READY)
     starting.wait_for("Making a database")
-    code, seconds = starting.stop()
-    assert (code, seconds < STOP_SECONDS) == (130, True)
+    assert starting.stop()[0] == 130
     # A server that is told to end while it starts may not hear it: 4 s later it is made to.
-    wait_until_gone(place, 15)
+    wait_until_gone(place)
     assert "Traceback" not in starting.output
     after = Dev(place)
     assert after.titles()

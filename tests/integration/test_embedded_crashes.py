@@ -82,9 +82,9 @@ def test_only_the_parent_killed_and_started_again_at_once(user: str | None) -> N
 
 
 def test_only_the_parent_killed_ends_the_servers_in_good_order(directory: Path) -> None:
-    run = crashed(directory / "data")
+    run = crashed(directory / "data", "patient")
     run.kill()
-    wait_until(lambda: not processes(directory), 5)
+    wait_until(lambda: not processes(directory))
     assert "database system is shut down" in (directory / "data/postgres/postgresql.log").read_text()
     assert "bye bye" in (directory / "data/valkey/valkey.log").read_text()
     assert DataDirectory.running(directory / "data") is None
@@ -109,7 +109,7 @@ def test_launchers_killed_too(directory: Path) -> None:
     killed = launchers(directory)
     assert len(killed) == 2
     run.kill(*killed)
-    wait_until(lambda: not processes(directory), 5)
+    wait_until(lambda: not processes(directory))
     starts_again_with(["kept"], directory / "data")
 
 
@@ -130,13 +130,13 @@ def test_a_backend_that_does_not_notice_is_ended(directory: Path) -> None:
     run = crashed(directory / "data")
     with ThreadPoolExecutor() as pool:
         pool.submit(compute, run.state["postgres"])
-        wait_until(lambda: computing(directory), 30)
+        wait_until(lambda: computing(directory))
         # Else it may learn of its launcher's end before it is killed, and send its backends home.
         for pid in run.state["servers"]:
             os.kill(pid, signal.SIGSTOP)
         run.kill(*launchers(directory), *run.state["servers"])
         time.sleep(0.5)
-        assert processes(directory), "nothing was left to be ended"
+        assert computing(directory), "nothing was left to be ended"
         starts_again_with(["kept"], directory / "data")
 
 
@@ -146,7 +146,8 @@ def test_a_server_that_does_not_react_is_stopped_in_time(directory: Path) -> Non
     os.kill(server.pid, signal.SIGSTOP)
     begin = time.monotonic()
     server.stop()
-    assert time.monotonic() - begin < 5
+    # It would never end by itself.
+    assert time.monotonic() - begin < 60
     assert processes(directory) == []
 
 
@@ -155,7 +156,7 @@ def test_stale_process_ids_are_somebody_elses_by_now(directory: Path) -> None:
     server.start()
     pid = (directory / "data/postmaster.pid").read_text().split("\n", 1)[1]
     server.kill()
-    with subprocess.Popen(["sleep", "60"]) as innocent:
+    with subprocess.Popen(["sleep", "600"]) as innocent:
         try:
             (directory / "data/postmaster.pid").write_text(f"{innocent.pid}\n{pid}")
             (directory / ".s.PGSQL.5432.lock").write_text(f"{innocent.pid}\n{pid}")
@@ -187,6 +188,9 @@ def test_the_first_start_killed_half_way(directory: Path) -> None:
     for seconds in (0.2, 0.4, 0.6):
         with suppress(subprocess.TimeoutExpired):
             subprocess.run([sys.executable, "-c", code, str(server)], timeout=seconds, check=False)
+    # What the last left is ending; and on a slow machine none of them got as far as to make a directory.
+    wait_until(lambda: not processes(directory))
+    server.mkdir(mode=0o700, exist_ok=True)
     (server / "data.new").mkdir(exist_ok=True)
     (server / "data.new/PG_VERSION").write_text("18\n")
     with PostgresServer(server, durable=False) as postgres:
@@ -201,7 +205,7 @@ def test_short_socket_directories_of_a_killed_run_are_removed(directory: Path) -
         patch.setattr("tempfile.tempdir", str(directory / "tmp"))
         code = "import os, sys; from pathlib import Path; from taskflow_embedded import *; "
         code += "ValkeyServer(Path(sys.argv[1])).start(); os.kill(os.getpid(), 9)"
-        subprocess.run([sys.executable, "-c", code, str(data)], check=False, timeout=20)
+        subprocess.run([sys.executable, "-c", code, str(data)], check=False, timeout=90)
         assert len(list((directory / "tmp").iterdir())) == 1
         with ValkeyServer(data) as server:
             assert [path.name for path in (directory / "tmp").iterdir()] == [Path(server.url[7:]).parent.name]
