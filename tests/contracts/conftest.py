@@ -47,7 +47,10 @@ TIMES = {
     "ledger": ["run_at", "lease_until", "finished_at"],
     "scans": ["due_at"],
     "idempotency_keys": ["kept_at"],
+    "tasks": ["due_date", "notified_due_date"],
 }
+PATIENCE = 60.0
+"""Seconds: what is asked here takes as long as it takes, on a machine that has other things to do too."""
 
 
 @asynccontextmanager
@@ -77,7 +80,7 @@ async def over_postgres(url: str) -> AsyncIterator[Persistence]:
                 moves = ", ".join(f"{time} = {time} - :by" for time in times)
                 await connection.execute(text(f"UPDATE {table} SET {moves}"), {"by": by})
 
-    engine = open_engine(url)
+    engine = open_engine(url, pool_timeout=PATIENCE, statement_timeout=PATIENCE)
     try:
         reads, queue = SqlAlchemyReads(engine), MemoryQueue()
         yield Persistence(

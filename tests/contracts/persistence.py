@@ -53,7 +53,8 @@ class Persistence:
     """Is hinted by `transactions`."""
     data_version: Callable[[UUID], Awaitable[int]]
     age: Callable[[timedelta], Awaitable[None]]
-    """Makes so much older what the store gives a time: tries to log in, background work, scans, keys."""
+    """Lets the store's clock go on by so much, as seen by tries to log in, background work, scans, keys and
+    due dates; back by what is negative."""
 
     async def add_users(self, *users: User) -> None:
         async with self.transactions() as unit:

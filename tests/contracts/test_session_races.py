@@ -42,7 +42,7 @@ async def change_password(
         await unit.commit()
 
 
-def refreshing(persistence: Persistence, grace: timedelta = timedelta(seconds=30)) -> RefreshSession:
+def refreshing(persistence: Persistence, grace: timedelta = timedelta(minutes=5)) -> RefreshSession:
     return RefreshSession(
         persistence.transactions, persistence.user_reads, TOKENS, SystemClock(), Uuid7(), grace
     )
