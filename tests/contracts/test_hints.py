@@ -25,9 +25,11 @@ class TestHints:
         due, later = await persistence.running_job(), await persistence.running_job()
         persistence.hints()
         async with persistence.transactions() as unit:
-            for job, chance in ((due, 0), (later, 0.9)):
+            # After its tenth try a job waits for minutes.
+            for job, tries, chance in ((due, 1, 0), (later, 10, 0.9)):
                 found = await unit.ledger.load(job.id)
                 assert found is not None
+                found[0].tries = tries
                 found[0].fail("It broke.", found[1], chance)
                 unit.ledger.save(found[0])
             await unit.commit()
