@@ -186,6 +186,8 @@ class TestOverPostgres:
 
         with closing(psycopg.connect(database_url, autocommit=True)) as database:
             database.execute("CREATE EXTENSION pg_stat_statements")
+            # All tests before this one may have run so much that PostgreSQL would forget some of this.
+            database.execute("SELECT pg_stat_statements_reset()")
             yield database
 
     async def asked(self, database: Any) -> int:
