@@ -131,7 +131,7 @@ async def test_a_queue_that_will_not_close_is_left(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(opened, "aclose", hangs.wait)
     began = time.monotonic()
     await queue.aclose()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     await real_close()
 
 
