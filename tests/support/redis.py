@@ -2,18 +2,23 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from taskflow_redis import Batches, RedisRateLimits
+
+PATIENCE: Final = 60.0
+"""Seconds: longer than anything takes on a busy machine."""
 
 
 @asynccontextmanager
-async def redis_batches(url: str, *, deadline: float = 10.0) -> AsyncIterator["Batches"]:
-    """A client as a process has one; by default as patient as a busy machine needs."""
-    from taskflow_redis import Batches, close_client, open_client
+async def redis_batches(url: str, *, deadline: float = PATIENCE) -> AsyncIterator["Batches"]:
+    """Batches over a client as a process has one, but for how long both wait."""
+    from taskflow_redis import Batches, close_client
 
-    client = open_client(url)
+    client = patient_client(url)
     batches = Batches(client, deadline=deadline)
     try:
         yield batches
@@ -23,8 +28,22 @@ async def redis_batches(url: str, *, deadline: float = 10.0) -> AsyncIterator["B
 
 
 @asynccontextmanager
-async def redis_rate_limits(url: str, *, deadline: float = 10.0) -> AsyncIterator["RedisRateLimits"]:
+async def redis_rate_limits(url: str, *, deadline: float = PATIENCE) -> AsyncIterator["RedisRateLimits"]:
     from taskflow_redis import RedisRateLimits
 
     async with redis_batches(url, deadline=deadline) as batches:
         yield RedisRateLimits(batches)
+
+
+def patient_client(url: str) -> "Redis":
+    """The client of a process; who is late by a second or two is not away, nor asked the same once more."""
+    from redis.asyncio import BlockingConnectionPool
+
+    from taskflow_redis import open_client
+
+    client = open_client(url)
+    pool = client.connection_pool
+    assert isinstance(pool, BlockingConnectionPool)
+    pool.timeout = PATIENCE
+    pool.connection_kwargs.update(socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+    return client

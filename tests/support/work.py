@@ -27,18 +27,23 @@ class DueJobs:
     Attributes:
         asked: With which hint it was called, each time.
         most: How many ran at a time.
+        go: Without it no job ends.
         error: Raised instead of asking the store, as long as it is set.
         given_back: Those that were cancelled.
     """
 
     due: list[UUID] = field(default_factory=list)
     seconds: float = 0.0
+    go: asyncio.Event = field(default_factory=asyncio.Event)
     error: Exception | None = None
     asked: list[UUID | None] = field(default_factory=list)
     done: list[UUID] = field(default_factory=list)
     given_back: list[UUID] = field(default_factory=list)
     running: int = 0
     most: int = 0
+
+    def __post_init__(self) -> None:
+        self.go.set()
 
     async def __call__(
         self,
@@ -60,6 +65,7 @@ class DueJobs:
         self.most = max(self.most, self.running)
         try:
             await asyncio.sleep(self.seconds)
+            await self.go.wait()
         except asyncio.CancelledError:
             self.given_back.append(job)
             tell(Ran(an_entry(job), Outcome.GIVEN_BACK))
@@ -70,7 +76,7 @@ class DueJobs:
         return Ran(an_entry(job), Outcome.DONE)
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10.0) -> float:
+async def until(holds: Callable[[], bool], seconds: float = 60.0) -> float:
     """Return how many seconds it took until that held."""
     began = time.monotonic()
     while not holds():
