@@ -13,14 +13,16 @@ import uvicorn
 from support.http_world import World, open_world
 from taskflow_http import HttpOptions, protocol_class
 
+OPTIONS = HttpOptions(request_timeout=90, head_timeout=60, body_timeout=60)
+
 
 @pytest.fixture
 async def port() -> AsyncIterator[tuple[World, int]]:
     async with open_world() as world:
         listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(
-            world.app(), log_config=None, access_log=False, lifespan="on", proxy_headers=False,
-            http=protocol_class(HttpOptions()),
+            world.app(options=OPTIONS), log_config=None, access_log=False, lifespan="on", proxy_headers=False,
+            http=protocol_class(OPTIONS), timeout_keep_alive=60,
         )  # fmt: skip
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -32,17 +34,13 @@ async def port() -> AsyncIterator[tuple[World, int]]:
 
 
 async def exchange(port: int, sent: bytes) -> bytes:
-    """Send bytes and return all that comes until the server closes, or is silent for a while."""
+    """Send bytes, of which the last request asks for the end, and return all that comes until then."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
-    received = b""
     try:
-        while chunk := await asyncio.wait_for(reader.read(65536), 0.5):
-            received += chunk
-    except TimeoutError:
-        pass
-    writer.close()
-    return received
+        return await asyncio.wait_for(reader.read(-1), 60)
+    finally:
+        writer.close()
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -54,7 +52,9 @@ async def test_a_large_upload_learns_why_it_was_refused(port: tuple[World, int],
             yield b" " * 65536
 
     headers = world.headers("user") | {"Content-Type": "application/json"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}", headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{number}", headers=headers, timeout=60
+    ) as client:
         answer = await client.post("/tasks", content=b" " * 5_242_880 if told else chunks())
         after = await client.post("/tasks", json={"title": "Still here"})
 
@@ -63,7 +63,8 @@ async def test_a_large_upload_learns_why_it_was_refused(port: tuple[World, int],
 
 
 async def test_head_sends_no_body(port: tuple[World, int]) -> None:
-    request = b"HEAD /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"HEAD /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    request += b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
     first, second = (await exchange(port[1], request)).split(b"HTTP/1.1 ")[1:]
 
@@ -76,7 +77,7 @@ async def test_a_bodiless_answer_says_so(port: tuple[World, int]) -> None:
     id = await world.task("user")
     token = world.token("user")
     lines = f" /tasks/{id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-    requests = f'GET{lines}If-None-Match: "1"\r\n\r\nDELETE{lines}\r\n'
+    requests = f'GET{lines}If-None-Match: "1"\r\n\r\nDELETE{lines}Connection: close\r\n\r\n'
 
     first, second = (await exchange(number, requests.encode())).split(b"HTTP/1.1 ")[1:]
 
@@ -98,7 +99,7 @@ async def test_a_bodiless_answer_says_so(port: tuple[World, int]) -> None:
     ],
 )
 async def test_odd_targets_lead_nowhere(port: tuple[World, int], target: bytes) -> None:
-    answer = await exchange(port[1], b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = await exchange(port[1], b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
     assert answer.split()[1] in (b"404", b"400")
 
@@ -106,6 +107,8 @@ async def test_odd_targets_lead_nowhere(port: tuple[World, int], target: bytes) 
 async def test_many_headers_are_refused(port: tuple[World, int]) -> None:
     headers = b"".join(b"x-%d: 1\r\n" % i for i in range(5000))
 
-    answer = await exchange(port[1], b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
+    answer = await exchange(
+        port[1], b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + b"\r\n"
+    )
 
     assert answer.split()[1] == b"431"
