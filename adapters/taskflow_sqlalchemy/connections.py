@@ -101,6 +101,8 @@ def open_engine(
         # after themselves: pre-ping and reset would double the cost of a read.
         pool_pre_ping=False,
         pool_reset_on_return=None,
+        # Else the first connection opens a transaction of its own to ask whether there is such a type.
+        use_native_hstore=False,
         isolation_level="AUTOCOMMIT",
         execution_options={_STATEMENT_TIMEOUT: statement_timeout or None},
         connect_args={
