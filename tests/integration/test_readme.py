@@ -17,7 +17,8 @@ UV = 'uv() { shift; "$@"; }'
 # The tour waits for jobs by the clock, this until there is nothing more to do: the machine may be slow.
 SLEEP = """
 sleep() {
-  while taskflow jobs stats --json | grep -qE '"(due|scheduled|running)": [1-9]'; do command sleep 0.2; done
+  while jobs=$(taskflow jobs stats --json) && grep -qE '"(due|scheduled|running)": [1-9]' <<< "$jobs"
+  do command sleep 0.2; done
 }"""
 
 pytestmark = pytest.mark.skipif(

@@ -16,7 +16,7 @@ class Wire:
 
     Attributes:
         url: Where the instance finds Redis.
-        carried: Bytes that the instance sent and that arrived.
+        carried: Bytes that the instance sent and that were let through.
     """
 
     target: str
@@ -50,9 +50,10 @@ class Wire:
         try:
             while data := await reader.read(65536):
                 await self._whole.wait()
+                # Before anybody else has a turn, to cut it perhaps.
+                self.carried += len(data) if counts else 0
                 writer.write(data)
                 await writer.drain()
-                self.carried += len(data) if counts else 0
         finally:
             writer.close()
 
