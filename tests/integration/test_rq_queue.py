@@ -2,25 +2,26 @@
 
 import asyncio
 import json
-import os
-import signal
 import socket
+import statistics
 import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import structlog
 from redis import Redis
 
+from support.pauses import paused
+from support.redis import PATIENCE
 from support.work import until
 from taskflow_core import Unavailable
 from taskflow_embedded import ValkeyServer, throwaway_valkey
 from taskflow_rq import RqQueue
-from taskflow_rq.queue import FULL, PUSH, TTL_SECONDS
+from taskflow_rq.queue import FULL, GAP_SECONDS, PUSH, TTL_SECONDS
 
 LIST = "rq:queue:taskflow"
 
@@ -29,6 +30,13 @@ LIST = "rq:queue:taskflow"
 def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is late by a second or two is not away: no hint is dropped for that."""
+    for name in ("CONNECT_SECONDS", "ANSWER_SECONDS", "WAITING_SECONDS", "CLOSE_SECONDS"):
+        monkeypatch.setattr(f"taskflow_rq.queue.{name}", PATIENCE)
 
 
 @pytest.fixture
@@ -72,10 +80,11 @@ async def test_a_hint_is_an_rq_job_that_names_its_entry_and_is_soon_forgotten(
 async def test_a_queue_whose_host_cannot_be_looked_up_is_away_within_a_second_or_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("taskflow_rq.queue.WAITING_SECONDS", 1.0)
     answered = threading.Event()
 
     def look_up(*_: object) -> None:
-        answered.wait(30)
+        answered.wait(60)
         raise socket.gaierror("Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -85,7 +94,7 @@ async def test_a_queue_whose_host_cannot_be_looked_up_is_away_within_a_second_or
             began = time.monotonic()
             with pytest.raises(Unavailable):
                 await queue.waiting()
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 30
     finally:
         answered.set()
         await queue.aclose()
@@ -102,10 +111,12 @@ async def test_the_name_and_the_function_are_as_told(redis_url: str, redis: Redi
 
 
 async def test_of_many_hints_some_are_pushed(queue: RqQueue, redis: Redis) -> None:
-    queue.hint([uuid4() for _ in range(1000)])
-    await until(lambda: redis.llen(LIST) > 0)
-    await asyncio.sleep(0.1)
-    assert redis.llen(LIST) == PUSH
+    many, last = [uuid4() for _ in range(1000)], uuid4()
+    queue.hint(many)
+    await until(lambda: redis.llen(LIST) >= PUSH)
+    queue.hint([last])
+    await until(lambda: str(last) in pushed(redis))
+    assert pushed(redis) == [str(entry) for entry in (*many[:PUSH], last)]
 
 
 async def test_a_storm_of_hints_is_a_few_pushes_and_costs_next_to_nothing(
@@ -113,16 +124,16 @@ async def test_a_storm_of_hints_is_a_few_pushes_and_costs_next_to_nothing(
 ) -> None:
     queue.hint([uuid4()])
     await until(lambda: redis.llen(LIST) == 1)
-    began = time.monotonic()
-    spent = 0.0
-    while time.monotonic() - began < 1.0:
+    began, spent = time.monotonic(), []
+    for _ in range(200):
         at = time.perf_counter()
         for _ in range(50):
             queue.hint([uuid4()])
-        spent += time.perf_counter() - at
+        spent.append(time.perf_counter() - at)
         await asyncio.sleep(0.005)
-    assert PUSH <= redis.llen(LIST) <= PUSH * 52
-    assert spent < 0.1
+    await until(lambda: redis.llen(LIST) > PUSH)
+    assert redis.llen(LIST) <= PUSH * ((time.monotonic() - began) / GAP_SECONDS + 2)
+    assert statistics.median(spent) < 0.005
 
 
 async def test_a_full_queue_gets_no_more(queue: RqQueue, redis: Redis) -> None:
@@ -168,49 +179,61 @@ def test_a_hint_before_any_loop_runs_goes_with_the_next(redis_url: str, redis: R
     assert pushed(redis) == [str(early)]
 
 
-async def test_without_redis_hints_are_dropped_and_that_is_told_once(server: ValkeyServer) -> None:
-    queue = RqQueue(server.url)
-    ids: list[UUID] = [uuid4()]
+async def test_without_redis_hints_are_dropped_and_that_is_told_once(
+    server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskflow_rq.queue.AWAY_SECONDS", 0.05)
+    queue, spent = RqQueue(server.url), []
     server.kill()
+
+    def hint() -> None:
+        at = time.perf_counter()
+        queue.hint([uuid4()])
+        spent.append(time.perf_counter() - at)
+
+    def reaches(redis: Redis) -> bool:
+        hint()
+        return redis.llen(LIST) > 0
+
     with structlog.testing.capture_logs() as lines:
-        began = time.monotonic()
-        while time.monotonic() - began < 2.5:
-            at = time.perf_counter()
-            queue.hint(ids)
-            assert time.perf_counter() - at < 0.5
+        while not lines:
+            hint()
+            await asyncio.sleep(0.01)
+        for _ in range(100):
+            hint()
             await asyncio.sleep(0.01)
         with pytest.raises(Unavailable, match="Redis cannot be reached now"):
             await queue.waiting()
         server.start()
         with Redis.from_url(server.url) as redis:
-            await until(lambda: redis.llen(LIST) > 0, 5.0)
+            await until(lambda: reaches(redis))
         await queue.aclose()
     assert [line["event"] for line in lines] == [
         "hints are dropped, Redis is away",
         "hints are pushed again",
     ]
+    assert statistics.median(spent) < 0.05
 
 
-async def test_a_redis_that_does_not_answer_holds_nobody_up(server: ValkeyServer) -> None:
+async def test_a_redis_that_does_not_answer_holds_nobody_up(
+    server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     queue = RqQueue(server.url)
     queue.hint([uuid4()])
     await queue.waiting()
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        late = 0.0
+    with paused(server.pid):
+        began = time.monotonic()
         for _ in range(100):
             queue.hint([uuid4()])
-            at = time.monotonic()
             await asyncio.sleep(0.01)
-            late = max(late, time.monotonic() - at)
-        assert late < 0.45
-        began = time.monotonic()
+        # Whoever had waited for an answer, would have for longer.
+        assert time.monotonic() - began < PATIENCE / 2
+        for name in ("WAITING_SECONDS", "CLOSE_SECONDS"):
+            monkeypatch.setattr(f"taskflow_rq.queue.{name}", 1.0)
         with pytest.raises(Unavailable):
             await queue.waiting()
         await queue.aclose()
-        assert time.monotonic() - began < 8.0
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
+        assert time.monotonic() - began < PATIENCE * 3 / 4
 
 
 async def test_what_pushes_belongs_to_no_request(queue: RqQueue, monkeypatch: pytest.MonkeyPatch) -> None:
