@@ -82,6 +82,12 @@ class JobKind(StrEnum):
 NOTICE_KINDS: Final = frozenset({JobKind.TASK_OVERDUE, JobKind.TASK_ASSIGNED, JobKind.SECURITY_EVENT})
 """What tells people. All of it waits for the same mail server."""
 
+TASK_NOTICE_KINDS: Final = NOTICE_KINDS - {JobKind.SECURITY_EVENT}
+"""Of these, what is about tasks: anybody who may have tasks can make any number."""
+
+DEAD_KEPT: Final = timedelta(days=30)
+"""For how long a dead job of `TASK_NOTICE_KINDS` is kept; of other kinds it is for somebody to decide."""
+
 
 def back_off(tries: int, chance: float) -> timedelta:
     """Return how long to wait after this many tries that failed: exponential, with full jitter.

@@ -40,8 +40,11 @@ def check_email(value: str) -> str:
     The syntax check is the one that HTML's `input type=email` makes in spirit: one `@`, something
     on both sides, no blanks or control characters. Only a mail that arrives proves more.
 
+    Mails go to what is returned: where that differs from what was given by more than letter case and
+    compatible forms (NFKC), it is another's address, as `fussball.de` is not `fußball.de`.
+
     Raises:
-        ValueError: It cannot be an address.
+        ValueError: It cannot be an address, or would become another's.
     """
     text = check_text(value.strip(), least=1, most=EMAIL_MAX)
     email = _folded(text)
@@ -52,6 +55,10 @@ def check_email(value: str) -> str:
         raise ValueError("must be an email address")
     if not all(labels) or any(len(label) > LABEL_MAX for label in labels) or set('<>(),;:\\"[]') & set(email):
         raise ValueError("must be an email address")
+    if not _folds_letter_case_alone(text):
+        raise ValueError(
+            "must have no letter, such as ß or ς, that is another one when letter case is ignored"
+        )
     return email
 
 
@@ -59,6 +66,12 @@ def _folded(text: str) -> str:
     # Each of the two can make work for the other (an ß with an accent), so once is not enough.
     folded = unicodedata.normalize("NFKC", text.casefold())
     return folded if folded == text else _folded(folded)
+
+
+def _folds_letter_case_alone(text: str) -> bool:
+    # Letter by letter: how a whole word is lowered depends on where a Σ stands in it. Cherokee folds to capitals.
+    letters = unicodedata.normalize("NFKC", text)
+    return all(unicodedata.normalize("NFKC", c.casefold()) in (c.lower(), c.upper()) for c in letters)
 
 
 def check_name(value: str) -> str:

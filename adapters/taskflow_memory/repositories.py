@@ -68,7 +68,9 @@ class MemoryTaskRepository:
         """Return due date and id of what is overdue and was not told of, the longest overdue first."""
         live = [task for task in self.store.tasks.values() if task.deleted_at is None]
         overdue = [(task.due_date, task.id) for task in live if task.due_date and task.is_overdue(now)]
-        told = self.store.told | self.told
+        told = self.told | {
+            (id, due_date) for id, due_dates in self.store.told.items() for due_date in due_dates
+        }
         return sorted((due_date, id) for due_date, id in overdue if (id, due_date) not in told)
 
     def rearm(self, task_id: UUID, due_date: datetime) -> None:
@@ -79,8 +81,10 @@ class MemoryTaskRepository:
         """Write what was kept for `commit`."""
         for task, entry in self.written:
             self.store.put_task(task, entry)
-        self.store.told |= self.told
-        self.store.told -= self.rearmed
+        for task_id, due_date in self.told:
+            self.store.put_told(task_id, due_date)
+        for task_id, due_date in self.rearmed:
+            self.store.forget_told(task_id, due_date)
         self.store.ledger |= {job.id: job for job in self.told_by}
 
 

@@ -49,7 +49,7 @@ class MemoryStore:
         history: By task, oldest first.
         data_versions: By owner; see `data_version`.
         attempts: Tries to log in by subject: how many in a row, and when the last was.
-        told: Tasks and due dates that an owner was told of.
+        told: By task, the due dates that an owner was told of, in that order.
         scans: By name, when each is due.
         keys: Idempotency keys by owner and key.
         refunds: How many there are of each sample.
@@ -65,7 +65,7 @@ class MemoryStore:
     events: dict[UUID, SecurityEvent] = field(default_factory=dict)
     attempts: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     ledger: dict[UUID, LedgerEntry] = field(default_factory=dict)
-    told: set[tuple[UUID, datetime]] = field(default_factory=set)
+    told: dict[UUID, list[datetime]] = field(default_factory=dict)
     scans: dict[str, datetime] = field(default_factory=lambda: dict.fromkeys(SCANS, _ALWAYS))
     keys: dict[tuple[UUID, str], StoredKey] = field(default_factory=dict)
     refunds: Counter[UUID] = field(default_factory=Counter)
@@ -101,6 +101,16 @@ class MemoryStore:
         self.tasks[task.id] = replace(task)
         self.history.setdefault(task.id, []).append(copied(entry))
 
+    def put_told(self, task_id: UUID, due_date: datetime) -> None:
+        """Keep a due date that an owner was told of."""
+        self.told[task_id] = [*self.told.get(task_id, ()), due_date][-notify_overdue.TOLD_KEPT :]
+
+    def forget_told(self, task_id: UUID, due_date: datetime) -> None:
+        """Forget that an owner was told of this due date."""
+        kept = [told for told in self.told.pop(task_id, ()) if told != due_date]
+        if kept:
+            self.told[task_id] = kept
+
     def remove_tasks(self, tasks: Sequence[UUID]) -> None:
         """Forget deleted tasks for good, and move the versions of their owners' data."""
         for owner in {self.tasks[id].user_id for id in tasks}:
@@ -133,7 +143,7 @@ class MemoryStore:
         for user_id in users:
             del self.users[user_id]
             self.data_versions.pop(user_id, None)
-        self.told = {mark for mark in self.told if mark[0] in self.tasks}
+        self.told = {id: due_dates for id, due_dates in self.told.items() if id in self.tasks}
         gone = set(users)
         self.sessions = {id: session for id, session in self.sessions.items() if session.user_id not in gone}
         self.events = {id: event for id, event in self.events.items() if event.user_id not in gone}

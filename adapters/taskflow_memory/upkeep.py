@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core import JobKind, JobState
 from taskflow_core.idempotency import KEPT_FOR
+from taskflow_core.ledger import DEAD_KEPT, TASK_NOTICE_KINDS
 from taskflow_core.throttle import FORGOTTEN_AFTER
 
 if TYPE_CHECKING:
@@ -88,8 +89,11 @@ def _is_old_key(key: StoredKey, now: datetime) -> bool:
 
 
 def _is_old_job(entry: LedgerEntry, now: datetime) -> bool:
-    finished_at = entry.finished_at
-    return entry.state is JobState.DONE and finished_at is not None and now - finished_at > LEDGER_KEPT
+    if entry.finished_at is None:
+        return False
+    if entry.state is JobState.DONE:
+        return now - entry.finished_at > LEDGER_KEPT
+    return entry.kind in TASK_NOTICE_KINDS and now - entry.finished_at > DEAD_KEPT
 
 
 def _is_old_task(task: Task, now: datetime) -> bool:

@@ -138,7 +138,8 @@ WITH due AS MATERIALIZED (
   SELECT id, due_date, row_number() OVER (ORDER BY due_date, id) AS number FROM due
 ), marked AS (
   UPDATE tasks SET notified_due_date = due_date, told_due_dates = CASE WHEN notified_due_date IS NULL
-    THEN told_due_dates ELSE array_append(told_due_dates, notified_due_date) END
+    THEN told_due_dates ELSE (array_append(told_due_dates, notified_due_date))
+      [greatest(cardinality(told_due_dates) + 3 - %(kept)s::int, 1):] END
   WHERE id = ANY(ARRAY(SELECT id FROM due))
 )
 INSERT INTO ledger (id, kind, subject, payload, state, tries, max_tries, fence, run_at, created_at)
@@ -152,7 +153,7 @@ RETURNING id
 """Waits for nobody: a task that somebody changes just now is the next round's.
 
 What was told of is `notified_due_date` and, where there was another before it, `told_due_dates`: of most
-tasks no array is ever written.
+tasks no array is ever written. Both together hold the last `kept`.
 """
 
 REARM: Final = """
@@ -193,15 +194,15 @@ UPDATE idempotency_keys SET answer = %(answer)s::bytea, kept_at = clock_timestam
 WHERE user_id = %(owner)s AND key = %(key)s
 """
 
-_OLDEST_SESSION: Final = (
+_OLDEST_ID: Final = (
     "(lpad(to_hex((extract(epoch FROM now() - %(kept)s::interval) * 1000)::bigint), 12, '0') "
     "|| repeat('0', 20))::uuid"
 )
-"""The least UUIDv7 of that time, so that the primary key bounds what is looked at."""
+"""The least UUIDv7 of that time, so that a key that ends with it bounds what is looked at."""
 
 REMOVE_SESSIONS: Final = f"""
 WITH gone AS (
-  SELECT id FROM sessions WHERE id < {_OLDEST_SESSION} AND created_at < now() - %(kept)s::interval
+  SELECT id FROM sessions WHERE id < {_OLDEST_ID} AND created_at < now() - %(kept)s::interval
   ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 DELETE FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM gone))
@@ -222,6 +223,16 @@ WITH gone AS (
 )
 DELETE FROM ledger WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """
+
+REMOVE_DEAD: Final = f"""
+WITH gone AS (
+  SELECT id FROM ledger
+  WHERE state = 'dead' AND kind = ANY(%(kinds)s::text[]) AND id < {_OLDEST_ID}
+    AND finished_at < now() - %(kept)s::interval
+  LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM ledger WHERE id = ANY(ARRAY(SELECT id FROM gone))
+"""  # noqa: S608 put together from constants
 
 REMOVE_DELETED: Final = """
 WITH old AS MATERIALIZED (

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskflow_core.idempotency import KEPT_FOR
-from taskflow_core.ledger import JobKind
+from taskflow_core.ledger import DEAD_KEPT, TASK_NOTICE_KINDS, JobKind
 from taskflow_core.tasks import RESTORE_WITHIN
 from taskflow_core.throttle import FORGOTTEN_AFTER
 from taskflow_sqlalchemy.ledger_statements import (
     REMOVE_ATTEMPTS,
+    REMOVE_DEAD,
     REMOVE_DELETED,
     REMOVE_DONE,
     REMOVE_KEYS,
@@ -47,4 +48,9 @@ class SqlAlchemyUpkeep:
         if what not in _REMOVALS:
             raise ValueError(f"{what} cleans nothing up")
         sql, kept = _REMOVALS[what]
-        return await self._unit.run((sql, {"kept": kept, "limit": limit}))
+        removed = await self._unit.run((sql, {"kept": kept, "limit": limit}))
+        return removed + await self._remove_dead(limit - removed) if what is JobKind.CLEAN_LEDGER else removed
+
+    async def _remove_dead(self, limit: int) -> int:
+        parameters = {"kinds": sorted(TASK_NOTICE_KINDS), "kept": DEAD_KEPT, "limit": limit}
+        return await self._unit.run((REMOVE_DEAD, parameters))

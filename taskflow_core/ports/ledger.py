@@ -92,7 +92,8 @@ class Upkeep(Protocol):
 
         - CLEAN_SESSIONS: sessions that can be used no more and began over 180 days ago
         - CLEAN_KEYS: idempotency keys whose answer was kept for `idempotency.KEPT_FOR`
-        - CLEAN_LEDGER: work that was done over 7 days ago; what is dead stays
+        - CLEAN_LEDGER: work that was done over 7 days ago, and notices about tasks that are dead for
+          `ledger.DEAD_KEPT`; what else is dead stays
         - CLEAN_TASKS: tasks deleted over 31 days ago, a day longer than they can be restored
         - CLEAN_USERS: accounts marked as deleted, their tasks before them
         - CLEAN_ATTEMPTS: tries to log in that are forgotten anyway

@@ -58,8 +58,9 @@ class TaskRepository(Protocol):
 
         Up to one for each of `ids`, the longest overdue first, past those that others hold; for each there is
         a ledger entry of kind `JobKind.TASK_OVERDUE` by one of these ids, with the task as its subject and
-        `due_date` (`tasks.as_text`) in its payload, all in one statement. Every due date that a task was told
-        of stays marked, whatever it is moved to. Neither versions nor history move.
+        `due_date` (`tasks.as_text`) in its payload, all in one statement. The last
+        `notify_overdue.TOLD_KEPT` due dates that a task was told of stay marked, whatever it is moved to.
+        Neither versions nor history move.
 
         Returns:
             The ids that were taken.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from taskflow_core.ledger import NOTICE_KINDS, NOTICE_TIME_LIMIT, JobKind
+from taskflow_core.ledger import NOTICE_KINDS, NOTICE_TIME_LIMIT, TASK_NOTICE_KINDS, JobKind
 from taskflow_core.permissions import Actor
 from taskflow_core.sessions import GRACE
 from taskflow_core.use_cases.auth.authenticate import Authenticate
@@ -232,7 +232,7 @@ class UseCases:
                 {**own, **(handlers or {})},
                 chance,
                 time_limits=dict.fromkeys(NOTICE_KINDS, NOTICE_TIME_LIMIT),
-                bulkhead=Bulkhead(NOTICE_KINDS),
+                bulkhead=Bulkhead(NOTICE_KINDS, lesser=TASK_NOTICE_KINDS),
                 redact=redact,
             ),
             reconcile=Reconcile(transactions, queue, chance),

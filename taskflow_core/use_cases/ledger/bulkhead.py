@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -14,17 +14,36 @@ Claim: TypeAlias = Callable[[Collection[str]], Awaitable["LedgerEntry | None"]]
 """Claims a job of one of these kinds."""
 
 
+@dataclass(slots=True, eq=False)
+class _Places:
+    """What some kinds have taken, with the claims that may still bring one of them."""
+
+    kinds: Collection[str]
+    spare: int
+    taken: int = 0
+
+    def are_taken(self, size: int | None) -> bool:
+        return size is not None and self.taken >= max(size - self.spare, 1)
+
+
 @dataclass(slots=True)
 class Bulkhead:
     """Bounds how many jobs of some kinds run at a time (M. Nygard, "Release It!", 2018, chapter 4).
 
     Attributes:
         kinds: Those that share what may be slow: notices share the mail server.
+        lesser: Those of them that leave one place to the others, where there are several: any number of
+            these delays none of those.
     """
 
     kinds: Collection[str] = frozenset()
-    _taken: int = 0
+    lesser: Collection[str] = frozenset()
+    _places: tuple[_Places, ...] = field(init=False)
     _turned_away: int = 0
+
+    def __post_init__(self) -> None:
+        """Take no place yet."""
+        self._places = (_Places(self.kinds, 0), _Places(self.lesser, 1))
 
     @asynccontextmanager
     async def claimed(
@@ -38,20 +57,31 @@ class Bulkhead:
             size: How many of `self.kinds` may run, with the claims that may still bring one; None for any
                 number.
         """
-        if size is not None and self._taken >= size:
-            self._turned_away += 1
-            yield await claim([kind for kind in kinds if kind not in self.kinds])
-            return
-        self._taken += 1
-        holds = True
+        held, shut = self._take(size)
         try:
-            job = await self._claim(claim, kinds)
-            if job is None or job.kind not in self.kinds:
-                self._taken -= 1
-                holds = False
+            job = await self._claim(claim, [kind for kind in kinds if kind not in shut])
+            held = self._keep(held, job)
             yield job
         finally:
-            self._taken -= holds
+            self._keep(held, None)
+
+    def _take(self, size: int | None) -> tuple[list[_Places], Collection[str]]:
+        """Take a place wherever one is free; return these, and the kinds that none is free for."""
+        held: list[_Places] = []
+        for places in self._places:
+            if places.are_taken(size):
+                self._turned_away += 1
+                return held, places.kinds
+            places.taken += 1
+            held.append(places)
+        return held, ()
+
+    def _keep(self, held: list[_Places], job: LedgerEntry | None) -> list[_Places]:
+        """Leave what the job does not need; return the rest."""
+        kept = [places for places in held if job is not None and job.kind in places.kinds]
+        for places in held:
+            places.taken -= places not in kept
+        return kept
 
     async def _claim(self, claim: Claim, kinds: Collection[str]) -> LedgerEntry | None:
         while True:

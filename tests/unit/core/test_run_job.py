@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from support.loop_clock import LoopClock
 from support.samples import NOW, World, new_id
 from support.work import until
 from taskflow_core import (
@@ -362,29 +363,26 @@ async def some_rounds() -> None:
 
 
 class Moved:
-    """The loop's clock, moved on by hand: what a test takes itself is nothing beside a lease."""
+    """The loop's clock, which stands still from when it is first moved on."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
+    def __init__(self) -> None:
         self.seconds = 0.0
+        self._clock: LoopClock | None = None
 
     async def until(self, holds: Callable[[], bool] = lambda: False) -> None:
         """Move it on, a little at a time."""
-        if not self.seconds:
-            loop = asyncio.get_running_loop()
-            real = loop.time
-            self._monkeypatch.setattr(loop, "time", lambda: real() + self.seconds)
+        self._clock = clock = self._clock or LoopClock()
         for _ in range(1_000):
             if holds():
                 return
             self.seconds += 0.25
-            await some_rounds()
+            await clock.move(0.25)
         pytest.fail("it never came to hold")
 
 
 @pytest.fixture
-def moved(monkeypatch: pytest.MonkeyPatch) -> Moved:
-    return Moved(monkeypatch)
+def moved() -> Moved:
+    return Moved()
 
 
 class Held:
@@ -426,6 +424,15 @@ class TestBulkhead:
         run = RunJob(
             claims or MemoryClaims(world.store), world.transactions, {"slow": held, "other": held},
             lambda: 0.5, bulkhead=Bulkhead({"slow"}),
+        )  # fmt: skip
+        return run, held
+
+    def flooded(self, world: World) -> tuple[RunJob, Held]:
+        """Return one for which "flood" is the lesser of two slow kinds."""
+        held = Held()
+        run = RunJob(
+            MemoryClaims(world.store), world.transactions, {"slow": held, "flood": held}, lambda: 0.5,
+            bulkhead=Bulkhead({"slow", "flood"}, {"flood"}),
         )  # fmt: skip
         return run, held
 
@@ -517,10 +524,31 @@ class TestBulkhead:
         assert ran is not None
         assert (ran.job.id, ran.outcome) == (late.id, Outcome.DONE)
 
+    async def test_the_lesser_ones_leave_a_place_to_the_others(self, world: World) -> None:
+        run, held = self.flooded(world)
+        for kind in ("flood", "flood", "flood", "slow"):
+            world.add_job(kind)
+        tries = [asyncio.ensure_future(run(bulkhead_size=3)) for _ in range(4)]
+        await until(lambda: len(held.began) == 3)
+        assert held.began == ["flood", "flood", "slow"]
+        assert await tries[3] is None
+        held.gate.set()
+        await asyncio.gather(*tries)
+        ran = await run(bulkhead_size=3)
+        assert ran is not None
+        assert ran.job.kind == "flood"
+
+    async def test_of_one_place_the_lesser_ones_leave_none(self, world: World) -> None:
+        run, held = self.flooded(world)
+        held.gate.set()
+        world.add_job("flood")
+        assert await run(bulkhead_size=1) is not None
+
     async def test_what_tells_people_is_one_of_taskflows(self, world: World) -> None:
         run = world.use_cases.run_job
         assert isinstance(run, RunJob)
         assert run.bulkhead.kinds == NOTICE_KINDS < run.handlers.keys()
+        assert NOTICE_KINDS - set(run.bulkhead.lesser) == {JobKind.SECURITY_EVENT}
         assert run.time_limits == dict.fromkeys(NOTICE_KINDS, NOTICE_TIME_LIMIT)
         assert run.time_limit == TIME_LIMIT < LEASE < NOTICE_TIME_LIMIT
         assert JobKind.SAMPLE_REFUND not in NOTICE_KINDS

@@ -150,7 +150,7 @@ class TestOverdue:
             await world.use_cases.change_task(TaskChange(task.id, changes[how]), owner)
         assert await why(world) == [note]
         assert world.notifier.sent == []
-        assert world.store.told == set()
+        assert world.store.told == {}
         stored = world.store.tasks[task.id]
         stored.deleted_at, stored.status, stored.due_date = None, Status.PENDING, DUE
         await scan(world)
