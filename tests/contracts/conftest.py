@@ -1,6 +1,7 @@
 """The adapters that the contract suites run over."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -106,3 +107,25 @@ async def concurrent_persistence(database_url: str) -> AsyncIterator[Persistence
     """Where two units of work can be open at once; memory's run one after the other."""
     async with over_postgres(database_url) as real:
         yield real
+
+
+@pytest.fixture
+async def somebody_waits(database_url: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Returns once somebody waits for what another unit of work has locked."""
+    import psycopg
+
+    question = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as database:
+
+        async def wait() -> None:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    found = await (await database.execute(question)).fetchone()
+                    if found == (True,):
+                        return
+                    await asyncio.sleep(0.01)
+
+        yield wait

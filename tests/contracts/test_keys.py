@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -236,14 +237,14 @@ class TestRaces:
         assert await tasks_of(persistence, owner) == 1
 
     async def test_one_that_is_cancelled_while_it_waits_holds_nothing(
-        self, concurrent_persistence: Persistence
+        self, concurrent_persistence: Persistence, somebody_waits: Callable[[], Awaitable[None]]
     ) -> None:
         persistence = concurrent_persistence
         owner = (await persistence.new_user()).id
         async with persistence.transactions(once(owner)) as unit:
             for _ in range(12):  # more than any pool has connections
                 late = asyncio.ensure_future(create(persistence, once(owner)))
-                await asyncio.sleep(0.05)
+                await somebody_waits()
                 late.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await late

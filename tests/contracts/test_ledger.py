@@ -1,6 +1,7 @@
 """Background work in units of work: what is kept comes back, and is all kept or nothing."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -170,14 +171,15 @@ class TestLoading:
         assert [entry.id for entry in found] == [expired[1].id]
         assert [entry.id for entry in found_dead] == [dead[1].id]
 
-    async def test_what_is_loaded_is_locked(self, concurrent_persistence: Persistence) -> None:
+    async def test_what_is_loaded_is_locked(
+        self, concurrent_persistence: Persistence, somebody_waits: Callable[[], Awaitable[None]]
+    ) -> None:
         persistence = concurrent_persistence
         job = await persistence.running_job()
         async with persistence.transactions() as unit:
             await unit.ledger.load(job.id)
             late = asyncio.ensure_future(persistence.finish(job))
-            await asyncio.sleep(0.2)
-            assert not late.done()
+            await somebody_waits()
             await unit.commit()
         await late
         assert await persistence.states(job) == [JobState.DONE]

@@ -1,6 +1,7 @@
 """Tasks that fell overdue are told of once per due date, and nothing else of them moves."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -409,7 +410,7 @@ class TestRaces:
         assert len(told) == len(set(told)) == len(tasks) * len(due_dates)
 
     async def test_arming_that_waited_for_a_change_forgets_no_more_than_its_own(
-        self, concurrent_persistence: Persistence
+        self, concurrent_persistence: Persistence, somebody_waits: Callable[[], Awaitable[None]]
     ) -> None:
         persistence = concurrent_persistence
         owner = await persistence.new_user()
@@ -421,8 +422,7 @@ class TestRaces:
         async with persistence.transactions() as unit:
             loaded = (await unit.tasks.load([task.id]))[task.id]
             late = asyncio.ensure_future(rearm(persistence, task, mistaken))
-            await asyncio.sleep(0.1)
-            assert not late.done()
+            await somebody_waits()
             back = TaskChanges(due_date=meant)
             entry = loaded.change(back, entry_id=new_id(), actor=OPERATOR, now=datetime.now(UTC))
             assert entry is not None
@@ -459,7 +459,7 @@ class TestRaces:
         assert await told_of(persistence) == set()
 
     async def test_a_change_that_waited_for_the_telling_loses_nothing(
-        self, concurrent_persistence: Persistence
+        self, concurrent_persistence: Persistence, somebody_waits: Callable[[], Awaitable[None]]
     ) -> None:
         persistence = concurrent_persistence
         owner = await persistence.new_user()
@@ -467,8 +467,7 @@ class TestRaces:
         async with persistence.transactions() as unit:
             await unit.tasks.tell_overdue([new_id()], max_tries=1)
             late = asyncio.ensure_future(change(persistence, task, TaskChanges(due_date=ago(HOUR))))
-            await asyncio.sleep(0.1)
-            assert not late.done()
+            await somebody_waits()
             await unit.commit()
         await late
         assert await told_of(persistence) == {task.id}  # for the new due date

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -27,14 +29,13 @@ TOKENS = TokenPairs(MemoryTokens(), MemoryRefreshTokens())
 
 
 async def change_password(
-    persistence: Persistence, user: User, *, hold: float = 0, locked: asyncio.Event | None = None
+    persistence: Persistence, user: User, meanwhile: Callable[[], Awaitable[object]]
 ) -> None:
+    """Change it, with something that happens while the account is locked."""
     async with persistence.transactions() as unit:
         loaded = await unit.users.load(user.id)
         assert loaded is not None
-        if locked is not None:
-            locked.set()
-        await asyncio.sleep(hold)
+        await meanwhile()
         now = datetime.now(UTC)
         loaded.set_password("new", now)
         unit.users.save(loaded)
@@ -77,13 +78,17 @@ async def test_whoever_waited_for_a_session_sees_it_as_it_was_left_and_the_time_
 
 
 async def test_a_log_in_waits_for_a_password_change_under_way_and_is_refused(
-    concurrent_persistence: Persistence,
+    concurrent_persistence: Persistence, somebody_waits: Callable[[], Awaitable[None]]
 ) -> None:
     user = await concurrent_persistence.new_user()
     locked = asyncio.Event()
-    change = asyncio.create_task(change_password(concurrent_persistence, user, hold=0.3, locked=locked))
+
+    async def until_it_waits() -> None:
+        locked.set()
+        await somebody_waits()
+
+    change = asyncio.create_task(change_password(concurrent_persistence, user, until_it_waits))
     await locked.wait()
-    # Refused by what the change made of the user, so it waited: before that its password was the right one.
     with pytest.raises(InvalidCredentials):
         await concurrent_persistence.open_session(user.id)
     await change
@@ -99,7 +104,7 @@ async def test_a_log_in_by_the_old_password_never_outlives_it(persistence: Persi
     for _ in range(40):
         user = await persistence.new_user()
         work = [log_in(user) for _ in range(6)]
-        work.insert(3, change_password(persistence, user, hold=random.uniform(0, 0.01)))
+        work.insert(3, change_password(persistence, user, partial(asyncio.sleep, random.uniform(0, 0.01))))
         ended = await asyncio.gather(*work, return_exceptions=True)
         assert {type(end) for end in ended} <= {type(None), InvalidCredentials}
         assert await persistence.session_reads.sessions(user.id) == ()
