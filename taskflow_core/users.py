@@ -56,9 +56,7 @@ def check_email(value: str) -> str:
     if not all(labels) or any(len(label) > LABEL_MAX for label in labels) or set('<>(),;:\\"[]') & set(email):
         raise ValueError("must be an email address")
     if not _folds_letter_case_alone(text):
-        raise ValueError(
-            "must have no letter, such as ß or ς, that is another one when letter case is ignored"
-        )
+        raise ValueError("must have no letter, such as ß or ς, that letter case makes another one")
     return email
 
 
@@ -69,7 +67,7 @@ def _folded(text: str) -> str:
 
 
 def _folds_letter_case_alone(text: str) -> bool:
-    # Letter by letter: how a whole word is lowered depends on where a Σ stands in it. Cherokee folds to capitals.
+    # Letter by letter: how a word is lowered depends on where a Σ stands in it. Cherokee folds to capitals.
     letters = unicodedata.normalize("NFKC", text)
     return all(unicodedata.normalize("NFKC", c.casefold()) in (c.lower(), c.upper()) for c in letters)
 

@@ -1,6 +1,7 @@
 """What holds of the core whatever it is given."""
 
 from datetime import UTC, datetime, timedelta
+from unicodedata import normalize
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,10 @@ ACTOR = Actor(new_id())
 OWNERS = [new_id() for _ in range(3)]
 
 
+def _lowered(text: str) -> str:
+    return normalize("NFKC", "".join(letter.lower() for letter in normalize("NFKC", text)))
+
+
 @given(st.text(st.characters(), max_size=20), st.text(st.characters(), max_size=20))
 def test_an_email_once_folded_stays_as_it_is(local: str, domain: str) -> None:
     try:
@@ -31,6 +36,8 @@ def test_an_email_once_folded_stays_as_it_is(local: str, domain: str) -> None:
     except ValueError:
         return
     assert check_email(email) == email
+    # What mails go to is what was given, but for letter case.
+    assert _lowered(email) == _lowered(f"{local}@{domain}".strip())
     assert check_email(f" {email.upper()} ") == check_email(email.upper())
 
 

@@ -69,7 +69,7 @@ class TestRegister:
 
     async def test_who_registered_can_sign_in(self, world: World) -> None:
         # With an email that folding changes more than once.
-        email = "ß\u0301\u1fb3@example.com"
+        email = "\u03d3@example.com"
         registered = await world.use_cases.register(Registration(email=email, name="A", password=PASSWORD))
         signed_in = await world.use_cases.log_in(LogInAttempt(email, PASSWORD))
         assert signed_in.user == registered.user
