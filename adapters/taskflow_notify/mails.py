@@ -17,7 +17,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
 from taskflow_core.errors import Undeliverable
-from taskflow_notify.lines import in_a_line
+from taskflow_notify.lines import in_a_line, looks_like_a_link, unlinked
 from taskflow_notify.words import Words
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class MailWriter:
         fields = {
             "From": f"TaskFlow <{self._sender}>",
             "To": _named(notice.name, recipient),
-            "Subject": _encoded("Subject", in_a_line(words.subject, SUBJECT_MAX), _PLAIN),
+            "Subject": _encoded("Subject", unlinked(in_a_line(words.subject, SUBJECT_MAX)), _PLAIN),
             "Date": format_datetime(notice.at.astimezone(UTC)),
             "Message-ID": f"<{notice.id}@{self._domain}>",
             "X-TaskFlow-Notice": str(notice.id),
@@ -115,7 +115,9 @@ def _address(email: str) -> str:
 
 def _named(name: str, address: str) -> str:
     shown = in_a_line(name, NAME_MAX)
-    return f"{_encoded('To', shown, _PLAIN_NAME)} <{address}>" if shown else f"<{address}>"
+    if not shown or looks_like_a_link(shown):
+        return f"<{address}>"
+    return f"{_encoded('To', shown, _PLAIN_NAME)} <{address}>"
 
 
 def _encoded(field: str, text: str, plain: re.Pattern[str]) -> str:

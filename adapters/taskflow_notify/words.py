@@ -33,7 +33,7 @@ class Worded:
     """A notice in words.
 
     Attributes:
-        subject: May hold whatever a title holds, line ends left out.
+        subject: May hold whatever a title holds, links too, line ends left out.
     """
 
     subject: str
@@ -87,7 +87,9 @@ def _templates(layout: str, quoted: Callable[[str], str], *, autoescape: bool) -
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"quoted": quoted, "moment": _moment, "paragraph": _paragraph}
+    environment.filters |= {
+        "quoted": quoted, "moment": _moment, "paragraph": _paragraph, "unlinked": unlinked,
+    }  # fmt: skip
     environment.globals["layout"] = layout
     names = [name for name in environment.list_templates() if not name.startswith("layout.")]
     return {name: environment.get_template(name) for name in names}

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from dataclasses import replace
 from email.header import decode_header, make_header
 from email.message import Message
@@ -123,6 +124,22 @@ def test_names_and_titles_are_read_as_they_were_written(text: str) -> None:
     )
     assert mail["To"].addresses[0].display_name == text
     assert mail["Subject"] == f"Overdue: {text}"
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.TASK_OVERDUE, NoticeKind.TASK_ASSIGNED])
+def test_a_title_that_invites_elsewhere_is_no_link_in_the_subject(kind: NoticeKind) -> None:
+    title = "pay at https://evil.example/login or me@evil.example now"
+    mail = email.message_from_bytes(
+        WRITE(notice(kind, facts={"title": title})).content, policy=email.policy.default
+    )
+    subject = str(mail["Subject"])
+    assert not re.search(r"https?:/|evil\.example|me@evil", subject)
+    assert subject.replace("\u2060", "").endswith(title)
+
+
+@pytest.mark.parametrize("name", ["see evil.example", "http://evil.example/login", "me@evil.example"])
+def test_a_name_that_is_none_does_not_stand_before_the_address(name: str) -> None:
+    assert head_of(WRITE(notice(name=name)).content)["To"] == "<ada@example.com>"
 
 
 def test_long_names_and_titles_are_cut() -> None:

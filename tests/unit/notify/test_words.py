@@ -167,7 +167,7 @@ def test_the_direction_of_writing_stays_in_what_turns_it() -> None:
 def test_a_title_that_invites_elsewhere_becomes_no_link() -> None:
     words = worded(title="Verify at https://evil.example/x or mail me@evil.example")
     for told in (words.text, words.html):
-        assert not re.search(r"https?:/|evil\.example|me@evil", told.partition("<body")[2] or told)
+        assert not re.search(r"https?:/|evil\.example|me@evil", told)
 
 
 @pytest.mark.parametrize("name", ["see evil.example", "http://evil.example", "\u202e\r\n"])
