@@ -194,15 +194,15 @@ UPDATE idempotency_keys SET answer = %(answer)s::bytea, kept_at = clock_timestam
 WHERE user_id = %(owner)s AND key = %(key)s
 """
 
-_OLDEST_ID: Final = (
+_OLDEST_SESSION: Final = (
     "(lpad(to_hex((extract(epoch FROM now() - %(kept)s::interval) * 1000)::bigint), 12, '0') "
     "|| repeat('0', 20))::uuid"
 )
-"""The least UUIDv7 of that time, so that a key that ends with it bounds what is looked at."""
+"""The least UUIDv7 of that time, so that the primary key bounds what is looked at."""
 
 REMOVE_SESSIONS: Final = f"""
 WITH gone AS (
-  SELECT id FROM sessions WHERE id < {_OLDEST_ID} AND created_at < now() - %(kept)s::interval
+  SELECT id FROM sessions WHERE id < {_OLDEST_SESSION} AND created_at < now() - %(kept)s::interval
   ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 DELETE FROM sessions WHERE id = ANY(ARRAY(SELECT id FROM gone))
@@ -224,15 +224,14 @@ WITH gone AS (
 DELETE FROM ledger WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """
 
-REMOVE_DEAD: Final = f"""
+REMOVE_DEAD: Final = """
 WITH gone AS (
   SELECT id FROM ledger
-  WHERE state = 'dead' AND kind = ANY(%(kinds)s::text[]) AND id < {_OLDEST_ID}
-    AND finished_at < now() - %(kept)s::interval
+  WHERE state = 'dead' AND kind = ANY(%(kinds)s::text[]) AND finished_at < now() - %(kept)s::interval
   LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 DELETE FROM ledger WHERE id = ANY(ARRAY(SELECT id FROM gone))
-"""  # noqa: S608 put together from constants
+"""
 
 REMOVE_DELETED: Final = """
 WITH old AS MATERIALIZED (

@@ -8,7 +8,7 @@ import msgspec
 
 from taskflow_core.errors import Contention, UnknownOwner
 from taskflow_core.tasks import Priority, Status, Task
-from taskflow_core.use_cases.tasks.notify_overdue import TOLD_KEPT
+from taskflow_core.use_cases.tasks import notify_overdue
 from taskflow_sqlalchemy.ledger_statements import REARM, TELL_OVERDUE
 from taskflow_sqlalchemy.statements import (
     ADD_TASKS,
@@ -79,7 +79,7 @@ class SqlAlchemyTasks:
 
     async def tell_overdue(self, ids: Sequence[UUID], *, max_tries: int) -> Sequence[UUID]:
         """Mark tasks that fell overdue, and make a job for each."""
-        parameters = {"ids": list(ids), "max_tries": max_tries, "kept": TOLD_KEPT}
+        parameters = {"ids": list(ids), "max_tries": max_tries, "kept": notify_overdue.TOLD_KEPT}
         (rows,) = await self._unit.ask((TELL_OVERDUE, parameters))
         return [row[0] for row in rows]
 

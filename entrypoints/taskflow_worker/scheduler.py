@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from taskflow_core import Unavailable
+from taskflow_core import DeadlineExceeded, Unavailable
 from taskflow_core.use_cases.ledger.reconcile import Reconciled
 from taskflow_worker.tries import reason_of, tell
 from taskflow_worker.worker import keep_beating, no_beat
@@ -88,6 +88,9 @@ class _Scanning:
         """Scan; return for how many seconds to rest."""
         try:
             found = await self.scan()
+        except DeadlineExceeded as error:
+            log.warning("a scan takes too long", scan=self.name, error=error.detail, reason=reason_of(error))
+            return self._pause()
         except Unavailable as error:
             if not self.failures:
                 log.warning(

@@ -11,6 +11,7 @@ from contracts.persistence import Persistence
 from support.samples import OPERATOR, entry_of, new_id, new_task
 from taskflow_core import JobKind, JobState, LedgerEntry, Status, Task, TaskChanges, TaskView
 from taskflow_core.tasks import as_text
+from taskflow_core.use_cases.tasks import notify_overdue
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -204,6 +205,27 @@ class TestArming:
             await change(persistence, task, TaskChanges(due_date=due_date))
             jobs = await tell(persistence)
             assert [job.payload["due_date"] for job in jobs] == ([as_text(due_date)] if new else [])
+
+    async def test_the_last_so_many_due_dates_are_remembered(
+        self, persistence: Persistence, owner: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(notify_overdue, "TOLD_KEPT", 3)
+        due_dates = [ago(n * HOUR) for n in range(1, 6)]
+        task = await persistence.new_task(owner)
+        for due_date in due_dates:
+            await change(persistence, task, TaskChanges(due_date=due_date))
+            assert await told_of(persistence) == {task.id}
+            assert await told_of(persistence) == set()
+        for due_date in (due_dates[2], due_dates[3], due_dates[4]):
+            await change(persistence, task, TaskChanges(due_date=due_date))
+            assert await told_of(persistence) == set()
+        await change(persistence, task, TaskChanges(due_date=due_dates[1]))
+        assert await told_of(persistence) == {task.id}  # so long ago that it is forgotten
+        await change(persistence, task, TaskChanges(due_date=due_dates[2]))
+        assert await told_of(persistence) == {task.id}
+        for due_date in (due_dates[4], due_dates[1]):
+            await change(persistence, task, TaskChanges(due_date=due_date))
+            assert await told_of(persistence) == set()
 
     async def test_one_that_was_a_mistake_lets_none_before_it_be_told_of_again(
         self, persistence: Persistence, owner: UUID

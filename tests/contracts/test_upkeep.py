@@ -94,6 +94,24 @@ class TestLedger:
         assert await persistence.remove(JobKind.CLEAN_LEDGER) == 1
         assert await persistence.job(young.id) is None
 
+    async def test_of_what_is_dead_notices_about_tasks_go_after_30_days(
+        self, persistence: Persistence
+    ) -> None:
+        kinds = [JobKind.TASK_OVERDUE, JobKind.TASK_ASSIGNED, JobKind.SECURITY_EVENT, JobKind.SAMPLE_REFUND]
+        dead = [await persistence.running_job(kind) for kind in kinds]
+        for job in dead:
+            await persistence.kill(job.id)
+        await persistence.age(30 * DAY - MINUTE)
+        assert await persistence.remove(JobKind.CLEAN_LEDGER) == 0
+        await persistence.age(2 * MINUTE)
+        done = await persistence.running_job()
+        await persistence.finish(done)
+        await persistence.age(8 * DAY)
+        assert [await persistence.remove(JobKind.CLEAN_LEDGER, 2) for _ in range(3)] == [2, 1, 0]
+        kept = [await persistence.job(job.id) for job in dead]
+        assert [job.kind if job else None for job in kept] == [None, None, *kinds[2:]]
+        assert await persistence.job(done.id) is None
+
 
 class TestTasks:
     async def test_those_deleted_31_days_ago_go(self, persistence: Persistence) -> None:

@@ -1,5 +1,6 @@
 """What a scheduler does again and again, and the jobs that clean up."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from taskflow_core.use_cases.ledger import clean_up, reconcile
 from taskflow_core.use_cases.ledger.reconcile import Reconciled
 from taskflow_core.use_cases.tasks import notify_overdue
 from taskflow_memory import MemoryQueue
+from taskflow_memory.repositories import MemoryTaskRepository
 from taskflow_memory.upkeep import MemoryUpkeep
 from taskflow_system import Uuid7
 
@@ -161,6 +163,36 @@ class TestNotifyOverdue:
         assert [await world.use_cases.notify_overdue() for _ in range(4)] == [True, True, True, False]
         assert len(world.jobs(JobKind.TASK_OVERDUE)) == len(world.store.told) == 45
         assert len(hints(world)) == 16 + 16 + 5  # enough to wake every worker
+
+    async def test_a_step_that_takes_too_long_is_halved(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tell, steps = MemoryTaskRepository.tell_overdue, []
+
+        async def heavy(self: MemoryTaskRepository, ids: Sequence[UUID], *, max_tries: int) -> Sequence[UUID]:
+            steps.append(len(ids))
+            if len(ids) > 10:
+                raise DeadlineExceeded
+            return await tell(self, ids, max_tries=max_tries)
+
+        monkeypatch.setattr(MemoryTaskRepository, "tell_overdue", heavy)
+        monkeypatch.setattr(notify_overdue, "STEP", 32)
+        owner = world.add_user()
+        for _ in range(10):
+            world.add_task(owner.id, due_date=NOW - SECOND)
+        assert [await world.use_cases.notify_overdue() for _ in range(3)] == [True, True, False]
+        assert steps == [32, 16, 8, 32, 16, 8]
+        assert len(world.jobs(JobKind.TASK_OVERDUE)) == 10
+
+    async def test_one_that_takes_too_long_by_itself_is_told(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def heavy(*_: object, **__: object) -> Sequence[UUID]:
+            raise DeadlineExceeded
+
+        monkeypatch.setattr(MemoryTaskRepository, "tell_overdue", heavy)
+        with pytest.raises(DeadlineExceeded):
+            await world.use_cases.notify_overdue()
 
 
 class TestScheduleCleanUp:

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from support.work import until
-from taskflow_core import LedgerEntry, Ran, Unavailable
+from taskflow_core import DeadlineExceeded, LedgerEntry, Ran, Unavailable
 from taskflow_core.use_cases.bundle import Scan
 from taskflow_core.use_cases.ledger.reconcile import Reconciled
 from taskflow_worker.scheduler import run_scheduler
@@ -104,6 +104,15 @@ async def test_without_a_store_it_rests_and_says_so_once() -> None:
         ("scans go on", "info"),
     ]
     assert told[0]["reason"] == "ConnectionError: refused"
+
+
+async def test_a_scan_that_takes_too_long_is_told_as_that_and_tried_again() -> None:
+    scan = AScan([DeadlineExceeded()])
+    with structlog.testing.capture_logs() as lines:
+        async with Running({"overdue": scan}):
+            await until(lambda: len(scan.calls) >= 2)
+    told = [(line["event"], line["log_level"]) for line in lines if line.get("scan") == "overdue"]
+    assert told[0] == ("a scan takes too long", "warning")
 
 
 async def test_tries_that_workers_left_behind_are_logged_with_the_request_that_caused_them() -> None:
