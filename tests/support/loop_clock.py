@@ -6,15 +6,20 @@ from collections.abc import Callable
 
 
 class LoopClock:
-    """Has the running loop's clock stand still, but for when it is moved: till then no time-out is over.
+    """Has the running loop's clock stand still in its block, but for when it is moved: no time-out is over.
 
-    `asyncio.sleep` for any time does not return either, so what is waited for here is waited for by `until`.
+    `asyncio.sleep` for any time does not return there, so what is waited for is waited for by `until`.
     """
 
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._now = loop.time()
-        loop.time = lambda: self._now  # type: ignore[method-assign]
+    def __enter__(self) -> "LoopClock":
+        self._loop = asyncio.get_running_loop()
+        self._real, self._now = self._loop.time, self._loop.time()
+        self._loop.time = lambda: self._now  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        real, ahead = self._real, self._now - self._real()
+        self._loop.time = lambda: real() + ahead  # type: ignore[method-assign]
 
     async def move(self, seconds: float) -> None:
         """Let so much time pass, and whatever was to happen then begin to."""

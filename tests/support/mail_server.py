@@ -1,4 +1,4 @@
-"""A mail server in the test's own loop, with STARTTLS, sign-in, and replies and delays to order."""
+"""A mail server in the test's own loop, with STARTTLS, sign-in, and replies to order, when told."""
 
 import asyncio
 import email
@@ -24,25 +24,28 @@ class MailServer:
 
     Attributes:
         replies: By command (MAIL, RCPT, DATA; CONTENT for what DATA brings), each used once, the first first.
-        delay: Seconds before the answer to MAIL.
+        opening: Whether MAIL is answered already; it waits for that.
         answering: Whether the answer to a content is sent already; it waits for that.
         goodbye: Whether the connection ends instead of that answer.
+        held_up: How many wait for the answer to MAIL.
     """
 
     tls: Literal["starttls", "tls", "none"] = "none"
     auth: bool = False
     utf8: bool = True
     replies: dict[str, list[str]] = field(default_factory=dict)
-    delay: float = 0.0
+    opening: asyncio.Event = field(default_factory=asyncio.Event)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     goodbye: bool = False
     envelopes: list[Envelope] = field(default_factory=list)
     connections: int = 0
+    held_up: int = 0
     port: int = 0
     _server: asyncio.Server | None = None
     _open: list[SMTP] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.opening.set()
         self.answering.set()
 
     def mails(self) -> list[EmailMessage]:
@@ -67,6 +70,7 @@ class MailServer:
         for smtp in self._open:
             _abort(smtp)
         self._open.clear()
+        # Whose end is near is told of it in the loop's next round.
         await asyncio.sleep(0.02)
 
     @property
@@ -96,7 +100,11 @@ class MailServer:
     async def handle_MAIL(  # noqa: N802 - the names of hooks
         self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        await asyncio.sleep(self.delay)
+        self.held_up += 1
+        try:
+            await self.opening.wait()
+        finally:
+            self.held_up -= 1
         reply = self.reply("MAIL")
         if reply is None:
             envelope.mail_from, envelope.mail_options = address, options
