@@ -20,6 +20,7 @@
     │   └── RequestInProgress   request_in_progress  one with the same idempotency key is under way
     ├── KeyReused               idempotency_key_reused  the key was another request's
     ├── Undeliverable           undeliverable        a notice was refused for good
+    │   └── Unaddressable       unaddressable        to no such address can a notice be sent
     ├── VersionMismatch         version_mismatch     changed since the caller read it
     ├── RateLimited             rate_limited         too many requests
     │   └── TooManyAttempts     too_many_attempts    too many failed log-ins of one account
@@ -209,6 +210,13 @@ class Undeliverable(TaskFlowError):
 
     code = "undeliverable"
     default_detail = "The notice was refused for good."
+
+
+class Unaddressable(Undeliverable):
+    """No notice can be sent to such an address, whoever is asked to deliver it."""
+
+    code = "unaddressable"
+    default_detail = "No notice can be sent to such an address."
 
 
 class VersionMismatch(TaskFlowError):

@@ -17,6 +17,10 @@ _OURS_TO_MEND: Final = frozenset({530, 534, 535, 538, 552})
 settings, or somebody empties a mailbox."""
 _POLICY: Final = re.compile(r"\s*5\.(?:7\.|2\.2\b)")
 """Enhanced codes (RFC 3463) likewise: 5.7 is about who may send what, such as relaying; 5.2.2 a full box."""
+_SAYS_LITTLE: Final = frozenset({550, 551, 553, 554})
+"""To a recipient: there is no such mailbox, or relaying is not allowed; the enhanced code tells which."""
+_ENHANCED: Final = re.compile(r"\s*5\.(?!0\.0\b)\d{1,3}\.\d{1,3}\b")
+"""An enhanced code that tells something; 5.0.0 does not."""
 
 
 def translated(error: aiosmtplib.SMTPException | OSError | Unanswered) -> TaskFlowError:
@@ -34,7 +38,8 @@ def translated(error: aiosmtplib.SMTPException | OSError | Unanswered) -> TaskFl
 def _answered(error: aiosmtplib.SMTPResponseException) -> TaskFlowError:
     match error:
         case aiosmtplib.SMTPRecipientRefused():
-            return _refused("recipient", error.code, error.message)
+            may_be_ours = error.code in _SAYS_LITTLE and not _ENHANCED.match(error.message)
+            return _refused("recipient", error.code, error.message, may_be_ours=may_be_ours)
         case aiosmtplib.SMTPDataError():
             return _refused("message", error.code, error.message)
         case aiosmtplib.SMTPAuthenticationError():
@@ -45,10 +50,10 @@ def _answered(error: aiosmtplib.SMTPResponseException) -> TaskFlowError:
             return Unavailable(f"The mail server refused to serve ({error.code}).")
 
 
-def _refused(what: str, code: int, answer: str) -> TaskFlowError:
+def _refused(what: str, code: int, answer: str, *, may_be_ours: bool = False) -> TaskFlowError:
     detail = f"The mail server refused the {what} ({code})."
-    final = code // 100 == _PERMANENT and code not in _OURS_TO_MEND and not _POLICY.match(answer)
-    return Undeliverable(detail) if final else Unavailable(detail)
+    ours = may_be_ours or code in _OURS_TO_MEND or _POLICY.match(answer) is not None
+    return Undeliverable(detail) if code // 100 == _PERMANENT and not ours else Unavailable(detail)
 
 
 def _unreachable(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from email.policy import SMTP as WIRE
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
-from taskflow_core.errors import Undeliverable
+from taskflow_core.errors import Unaddressable, Undeliverable
 from taskflow_notify.lines import in_a_line, looks_like_a_link, unlinked
 from taskflow_notify.words import Words
 
@@ -71,7 +71,7 @@ class MailWriter:
         """Return the mail for a notice.
 
         Raises:
-            Undeliverable: No mail can be sent to such an address.
+            Unaddressable: No mail can be sent to such an address.
         """
         recipient = _address(notice.email)
         content = self._content(notice, recipient)
@@ -109,7 +109,7 @@ def _address(email: str) -> str:
     except UnicodeError:
         domain = ""
     if not local or not domain or _FORBIDDEN.search(local) or _FORBIDDEN.search(domain):
-        raise Undeliverable("The address is none that mails can be sent to.")
+        raise Unaddressable("The address is none that mails can be sent to.")
     return f"{local}@{domain}" if all(local.split(".")) else f'"{local}"@{domain}'
 
 

@@ -31,7 +31,8 @@ class SmtpNotifier:
     same id.
 
     What a server refuses for good (5xx) is `Undeliverable`; the rest is `Unavailable`, also where it
-    refuses for what the operator can mend: user, password, sender, rights (530, 534, 535, 538, 552, 5.7.x).
+    refuses for what the operator can mend: user, password, sender, rights (530, 534, 535, 538, 552, 5.7.x),
+    or may do so (550, 551, 553, 554 to the recipient, without an enhanced code).
 
     Args:
         server: Where mails are handed over.

@@ -50,6 +50,7 @@ STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "headers_too_large": (431, "Request header fields too large"),
     "internal_error": (500, "Internal error"),
     "undeliverable": (502, "Undeliverable"),
+    "unaddressable": (502, "Unaddressable"),
     "unavailable": (503, "Unavailable"),
     "contention": (503, "Contention"),
     "overloaded": (503, "Overloaded"),

@@ -15,6 +15,7 @@ class Notifier(Protocol):
         """Hand the notice over, with its id, to whoever delivers it.
 
         Raises:
+            Unaddressable: By its syntax alone the address takes none.
             Undeliverable: It was refused, and would be again.
             Unavailable: It was not accepted now; it may be later.
         """

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid5
 
+from taskflow_core.errors import Unaddressable
 from taskflow_core.notices import Notice, NoticeKind
 from taskflow_core.tasks import as_text
 from taskflow_core.use_cases.ledger.run import Skipped
@@ -51,8 +52,7 @@ class TellOverdue:
         if owner is None or not owner.active or not owner.notifications:
             return _not_told(owner)
         id = uuid5(_OVERDUE, f"{task_id} {due_date}")
-        await self.notifier.send(_of_task(NoticeKind.TASK_OVERDUE, id, job, task, owner))
-        return None
+        return await _sent(self.notifier, _of_task(NoticeKind.TASK_OVERDUE, id, job, task, owner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,7 @@ class TellAssigned:
         owner = await self.users.user(task.user_id)
         if owner is None or not owner.active or not owner.notifications:
             return _not_told(owner)
-        await self.notifier.send(_of_task(NoticeKind.TASK_ASSIGNED, job.id, job, task, owner))
-        return None
+        return await _sent(self.notifier, _of_task(NoticeKind.TASK_ASSIGNED, job.id, job, task, owner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +103,15 @@ async def _rearm(task_id: UUID, due_date: datetime, transaction: Transaction) ->
 def _not_told(owner: UserView | None) -> Skipped:
     cannot = owner is None or not owner.active
     return Skipped("the owner cannot sign in" if cannot else "the owner wants no notices")
+
+
+async def _sent(notifier: Notifier, notice: Notice) -> Skipped | None:
+    try:
+        await notifier.send(notice)
+    except Unaddressable:
+        # Anybody can register with such an address, and have as many tasks fall overdue.
+        return Skipped("the address takes no mail")
+    return None
 
 
 def _subject(job: LedgerEntry) -> UUID:

@@ -29,6 +29,7 @@ from taskflow_core import (
     TaskChanges,
     TaskDeletion,
     TaskRestoration,
+    Unaddressable,
     Unavailable,
     Undeliverable,
     User,
@@ -226,6 +227,14 @@ class TestOverdue:
         (job,) = world.jobs(JobKind.TASK_OVERDUE)
         assert (job.state, job.error) == (JobState.DEAD, "No such mailbox.")
 
+    async def test_an_address_that_takes_no_mail_leaves_nothing_dead(self, world: World) -> None:
+        self.overdue(world)
+        world.notifier.error = Unaddressable()
+        await world.use_cases.notify_overdue()
+        assert await why(world) == ["the address takes no mail"]
+        await scan(world)
+        assert len(world.jobs(JobKind.TASK_OVERDUE)) == 1
+
 
 class TestAssigned:
     def assigned(self, world: World, task: Task, to: UUID) -> LedgerEntry:
@@ -278,6 +287,12 @@ class TestAssigned:
         assert len(world.notifier.sent) == status.is_open
         assert {job.state for job in world.jobs()} == {JobState.DONE}
 
+    async def test_an_address_that_takes_no_mail_leaves_nothing_dead(self, world: World) -> None:
+        owner = world.add_user()
+        self.assigned(world, world.add_task(owner.id), owner.id)
+        world.notifier.error = Unaddressable()
+        assert await why(world) == ["the address takes no mail"]
+
 
 class TestSecurityEvents:
     def event(self, world: World, user: User) -> LedgerEntry:
@@ -304,6 +319,13 @@ class TestSecurityEvents:
         self.event(world, world.add_user(deleted_at=NOW))
         assert await why(world) == ["the account is gone"]
         assert world.notifier.sent == []
+
+    async def test_one_that_cannot_be_told_is_left_for_somebody_to_see(self, world: World) -> None:
+        self.event(world, world.add_user())
+        world.notifier.error = Unaddressable()
+        await work(world)
+        (job,) = world.jobs(JobKind.SECURITY_EVENT)
+        assert (job.state, job.error) == (JobState.DEAD, "No notice can be sent to such an address.")
 
     async def test_one_is_told_of_what_is_done_to_ones_account(self, world: World) -> None:
         user = world.add_user()

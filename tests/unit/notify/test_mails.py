@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.notices import AT, ID, event_notice, notice
-from taskflow_core import Undeliverable
+from taskflow_core import Unaddressable
 from taskflow_core.notices import NoticeKind
 from taskflow_core.users import check_email
 from taskflow_notify.mails import NAME_MAX, SUBJECT_MAX, MailWriter
@@ -83,11 +83,11 @@ def test_no_title_or_name_adds_anything_to_the_header(title: str, name: str) -> 
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "@", "a@", "@b", "a@b@c", "a@[127.0.0.1]", "a@b..c"])
-def test_what_is_no_address_is_undeliverable(text: str) -> None:
+def test_what_is_no_address_is_told_apart_from_what_a_server_refuses(text: str) -> None:
     for address in (f"{text}@example.com", f"a@{text}", f"a@example.com{text}", text):
         try:
             mail = WRITE(notice(email=address))
-        except Undeliverable:
+        except Unaddressable:
             continue
         # What is left are addresses, if odd ones.
         assert "\r" not in mail.recipient
@@ -97,6 +97,12 @@ def test_what_is_no_address_is_undeliverable(text: str) -> None:
         assert head.count("\r\nBcc") == 0
 
 
+@pytest.mark.parametrize("address", ["ada@" + "ü" * 60 + ".example", "ada@\u05d0a.example"])
+def test_an_address_that_an_account_can_have_may_take_no_mail(address: str) -> None:
+    with pytest.raises(Unaddressable):
+        WRITE(notice(email=check_email(address)))
+
+
 @given(
     st.emails().map(str.lower) | st.from_regex(r"[a-z=?_.ü'/-]{1,20}@[a-zü-]{1,20}\.example", fullmatch=True)
 )
@@ -104,7 +110,7 @@ def test_every_address_that_an_account_can_have_is_written_as_it_is(address: str
     try:
         accepted = check_email(address)
         mail = WRITE(notice(email=accepted))
-    except (ValueError, Undeliverable):
+    except (ValueError, Unaddressable):
         return
     local, _, domain = mail.recipient.rpartition("@")
     assert f"{local.strip(chr(34))}@{domain}" == f"{accepted.rpartition('@')[0]}@{domain}"
