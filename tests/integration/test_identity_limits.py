@@ -23,8 +23,8 @@ from taskflow_redis import Batches, client
 
 CLIENTS = 64
 SECONDS = [4.0, pytest.param(30.0, marks=pytest.mark.slow)]
-RATE = Rate(40, 4)
-"""A burst of 40, then one every 0.1 s."""
+RATE = Rate(120, 60)
+"""A burst of 120, then one every 0.5 s; nothing of it is lost unless nobody asks for a minute."""
 INTERVAL = RATE.interval
 
 Beside = Callable[[], Awaitable[None]]
