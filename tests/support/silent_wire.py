@@ -18,11 +18,13 @@ class SilentWire:
     Attributes:
         url: Where the instance finds the database.
         opened: Connections so far.
+        unheard: Of these, those on which something was said since they fell silent.
     """
 
     target: str
     url: str = ""
     opened: int = 0
+    unheard: set[asyncio.Event] = field(default_factory=set)
     _open: set[asyncio.Event] = field(default_factory=set)
 
     def fall_silent(self) -> None:
@@ -37,21 +39,26 @@ class SilentWire:
         far_reader, far_writer = await connect(self.target)
         try:
             await asyncio.gather(
-                _carry(reader, far_writer, silent), _carry(far_reader, writer, silent), return_exceptions=True
+                self._carry(reader, far_writer, silent),
+                self._carry(far_reader, writer, silent),
+                return_exceptions=True,
             )
         finally:
             self._open.discard(silent)
             far_writer.close()
             writer.close()
 
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silent: asyncio.Event) -> None:
-    while data := await reader.read(65536):
-        if not silent.is_set():
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silent: asyncio.Event
+    ) -> None:
+        while data := await reader.read(65536):
+            if silent.is_set():
+                self.unheard.add(silent)
+                continue
             writer.write(data)
             await writer.drain()
-    if not silent.is_set():
-        writer.close()
+        if not silent.is_set():
+            writer.close()
 
 
 @asynccontextmanager
