@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import io
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine
 
+import taskflow_sqlalchemy
 from support.samples import new_session
 from taskflow_core import Origin, Unavailable
 from taskflow_embedded import PostgresServer
@@ -25,7 +27,6 @@ from taskflow_sqlalchemy import (
     migrate,
     migration_sql,
     open_engine,
-    ping,
 )
 from taskflow_sqlalchemy.migrating import MIGRATOR_LOCK
 from taskflow_sqlalchemy.revisions import alembic_config, head_revision, known_revisions
@@ -94,9 +95,9 @@ async def test_a_role_that_may_not_make_tables_is_told_what_to_run(
 
 
 async def test_a_user_that_does_not_exist_is_told_at_once(postgres_url: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(MigrationError, match="user"):
-            await migrate(renamed(postgres_url, "postgres", "stranger:wrong"), wait=60)
+            await migrate(renamed(postgres_url, "postgres", "stranger:wrong"), wait=600)
 
 
 async def test_a_server_that_is_not_there_is_waited_for_and_then_told() -> None:
@@ -112,12 +113,14 @@ async def test_a_server_that_comes_up_late_is_waited_for(tmp_path: Path) -> None
     url = server.url
     await asyncio.to_thread(server.stop)
 
+    waits = asyncio.Event()
+
     async def start_late() -> None:
-        await asyncio.sleep(1)
+        await waits.wait()
         await asyncio.to_thread(server.start)
 
     try:
-        report, _ = await asyncio.gather(migrate(url, wait=30), start_late())
+        report, _ = await asyncio.gather(migrate(url, wait=90, on_event=lambda _: waits.set()), start_late())
     finally:
         await asyncio.to_thread(server.stop)
     assert report.after == head_revision()
@@ -144,6 +147,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) ->
 
 async def test_readiness_wants_a_database_that_is_migrated(fresh_database_url: str) -> None:
     engine = open_engine(fresh_database_url)
+    ping = partial(taskflow_sqlalchemy.ping, deadline=60.0)
     try:
         with pytest.raises(Unavailable, match="taskflow migrate"):
             await ping(engine)
@@ -234,6 +238,7 @@ async def test_a_migration_that_was_interrupted_while_it_built_indexes_can_be_ru
             writer.execute("UPDATE tasks SET title = 'Another'")
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 connection.execute("CREATE INDEX CONCURRENTLY tasks_overdue_idx ON tasks (due_date)")
+        connection.execute("RESET lock_timeout")
         report = await migrate(fresh_database_url)
         assert (report.before, report.after) == ("0003", head_revision())
         indexes = connection.execute(
