@@ -17,7 +17,7 @@ class NoticeKind(StrEnum):
 
     - TASK_OVERDUE: task_id, title, due_date
     - TASK_ASSIGNED: task_id, title, due_date ("" for none)
-    - SECURITY_EVENT: type (an `EventType`), and what that event's detail holds
+    - SECURITY_EVENT: type (an `EventType`), at, and what that event's detail holds
     """
 
     TASK_OVERDUE = "task.overdue"

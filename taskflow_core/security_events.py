@@ -17,6 +17,11 @@ FAILURES_TOLD: Final = frozenset({5, 20, 100, 1_000, 10_000})
 """At which failed log-in in a row an event is written; each would drown the others."""
 
 
+FORMER_EMAIL: Final = "former_email"
+"""In the payload of a job: where to tell of an event, instead of at the account's address. It is in no event,
+no notice's facts and no view of the job, and goes with the account if not before."""
+
+
 class EventType(StrEnum):
     """What happened."""
 
@@ -26,6 +31,7 @@ class EventType(StrEnum):
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 a name
     ROLE_CHANGED = "role.changed"
     ACTIVITY_CHANGED = "activity.changed"
+    EMAIL_CHANGED = "email.changed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from taskflow_core import JobKind, JobState
 from taskflow_core.idempotency import KEPT_FOR
 from taskflow_core.ledger import DEAD_KEPT, TASK_NOTICE_KINDS
+from taskflow_core.security_events import FORMER_EMAIL
 from taskflow_core.throttle import FORGOTTEN_AFTER
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class MemoryUpkeep:
     store: MemoryStore
     tasks: list[UUID] = field(default_factory=list)
     users: list[UUID] = field(default_factory=list)
+    jobs: list[UUID] = field(default_factory=list)
     others: dict[JobKind, list[Any]] = field(default_factory=dict)
 
     async def remove(self, what: JobKind, *, limit: int) -> int:
@@ -53,16 +55,24 @@ class MemoryUpkeep:
         owned = {task.id: task.user_id for task in self.store.tasks.values() if task.user_id in marked}
         tasks = [id for id in owned if id not in self.tasks][:limit]
         self.tasks += tasks
+        addressed = {
+            job.id: job.subject
+            for job in self.store.ledger.values()
+            if job.subject in marked and FORMER_EMAIL in job.payload
+        }
+        jobs = [id for id in addressed if id not in self.jobs][: limit - len(tasks)]
+        self.jobs += jobs
         kept = {owner for id, owner in owned.items() if id not in self.tasks}
+        kept |= {user for id, user in addressed.items() if id not in self.jobs}
         emptied = [id for id in marked if id not in kept and id not in self.users]
-        users = emptied[: limit - len(tasks)]
+        users = emptied[: limit - len(tasks) - len(jobs)]
         self.users += users
-        return len(tasks) + len(users)
+        return len(tasks) + len(jobs) + len(users)
 
     def write(self) -> None:
         """Remove what was chosen."""
         self.store.remove_tasks(self.others.pop(JobKind.CLEAN_TASKS, ()))
-        self.store.remove_jobs(self.others.pop(JobKind.CLEAN_LEDGER, ()))
+        self.store.remove_jobs([*self.others.pop(JobKind.CLEAN_LEDGER, ()), *self.jobs])
         self.store.remove([id for id in self.tasks if id in self.store.tasks], self.users)
         for what, keys in self.others.items():
             for key in keys:

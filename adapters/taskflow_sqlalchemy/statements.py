@@ -166,10 +166,20 @@ DELETE FROM tasks WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """
 """Waits for nobody, so it cannot deadlock; a cascade over thousands of rows would."""
 
+PURGE_FORMER_EMAILS: Final = """
+WITH gone AS (
+  SELECT ledger.id FROM users JOIN ledger ON ledger.subject = users.id AND ledger.payload ? 'former_email'
+  WHERE users.deleted_at IS NOT NULL LIMIT %(limit)s FOR UPDATE OF ledger SKIP LOCKED
+)
+DELETE FROM ledger WHERE id = ANY(ARRAY(SELECT id FROM gone))
+"""
+"""Jobs that hold an address (`FORMER_EMAIL`), in whatever state: no key binds them to their user."""
+
 PURGE_USERS: Final = """
 WITH gone AS (
   SELECT id FROM users
   WHERE deleted_at IS NOT NULL AND NOT EXISTS (SELECT FROM tasks WHERE tasks.user_id = users.id)
+    AND NOT EXISTS (SELECT FROM ledger WHERE ledger.subject = users.id AND payload ? 'former_email')
   LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 DELETE FROM users WHERE id = ANY(ARRAY(SELECT id FROM gone))

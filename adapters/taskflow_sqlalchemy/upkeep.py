@@ -17,7 +17,7 @@ from taskflow_sqlalchemy.ledger_statements import (
     REMOVE_KEYS,
     REMOVE_SESSIONS,
 )
-from taskflow_sqlalchemy.statements import PURGE_TASKS, PURGE_USERS
+from taskflow_sqlalchemy.statements import PURGE_FORMER_EMAILS, PURGE_TASKS, PURGE_USERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,13 +43,18 @@ class SqlAlchemyUpkeep:
     async def remove(self, what: JobKind, *, limit: int) -> int:
         """Remove up to `limit` rows of what a clean-up job is for."""
         if what is JobKind.CLEAN_USERS:
-            tasks = await self._unit.run((PURGE_TASKS, {"limit": limit}))
-            return tasks + await self._unit.run((PURGE_USERS, {"limit": limit - tasks}))
+            return await self._purge_users(limit)
         if what not in _REMOVALS:
             raise ValueError(f"{what} cleans nothing up")
         sql, kept = _REMOVALS[what]
         removed = await self._unit.run((sql, {"kept": kept, "limit": limit}))
         return removed + await self._remove_dead(limit - removed) if what is JobKind.CLEAN_LEDGER else removed
+
+    async def _purge_users(self, limit: int) -> int:
+        left = limit
+        for sql in (PURGE_TASKS, PURGE_FORMER_EMAILS, PURGE_USERS):
+            left -= await self._unit.run((sql, {"limit": left}))
+        return limit - left
 
     async def _remove_dead(self, limit: int) -> int:
         parameters = {"kinds": sorted(TASK_NOTICE_KINDS), "kept": DEAD_KEPT, "limit": limit}

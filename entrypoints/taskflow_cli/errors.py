@@ -99,15 +99,22 @@ def _as_json(error: Exception) -> bytes:
         document.errors = fault_entries(error, in_query=False)
     if isinstance(error, BatchFailed):
         document.results = [outcome(result) for result in error.results]
-    return msgspec.json.encode(document)
+    reason = _reason_of(error)
+    told = msgspec.to_builtins(document)
+    return msgspec.json.encode(told if reason is None else told | {"reason": reason})
+
+
+def _reason_of(error: Exception) -> str | None:
+    """Return what a dependency or its driver said: unlike the API's clients, the operator has its address."""
+    reason = reason_of(error) if isinstance(error, Unavailable) else None
+    return None if reason is None else printable(redacted(reason))
 
 
 def _as_text(error: Exception) -> str:
     lines = [f"Error: {error.detail if isinstance(error, TaskFlowError) else error}"]
-    if isinstance(error, Unavailable):
-        # What a dependency or its driver said: the operator has its address, and may know it.
-        reason = reason_of(error)
-        lines += [] if reason is None else [f"  {printable(redacted(reason))}"]
+    reason = _reason_of(error)
+    if reason is not None:
+        lines.append(f"  {reason}")
     if isinstance(error, InvalidInput):
         lines += [
             f"  {fault['pointer'].lstrip('/') or 'input'} {fault['detail']}" for fault in faults_of(error)

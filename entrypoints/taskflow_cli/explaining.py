@@ -174,7 +174,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "list": _on_person("list and count the tasks of", require_query_owner),
     "list-any": _list_any(),
     "see-user": _on_person("see the account of", require_see_user),
-    "change-profile": _change_user("change the name of", own_profile_only=True),
+    "change-profile": _change_user("change name or notifications of", own_profile_only=True),
     "change-user": _change_user("change email, role or activity of", own_profile_only=False),
     "see-users": _by_permission("list accounts", Permission.SEE_USERS),
     "manage-users": _by_permission(

@@ -9,8 +9,9 @@ import pytest
 
 from contracts.persistence import Persistence
 from support.samples import entry_of, new_event, new_id, new_job, new_session, new_task
-from taskflow_core import End, JobKind, JobState, Once, TaskQuery
+from taskflow_core import End, JobKind, JobState, LedgerEntry, Once, TaskQuery
 from taskflow_core.idempotency import KEPT_FOR
+from taskflow_core.security_events import FORMER_EMAIL
 from taskflow_core.throttle import FORGOTTEN_AFTER
 
 MINUTE = timedelta(minutes=1)
@@ -168,6 +169,41 @@ class TestUsers:
         assert await persistence.states(*jobs) == [JobState.PENDING] * 2
         await persistence.age(KEPT_FOR + MINUTE)
         assert await persistence.remove(JobKind.CLEAN_KEYS) == 1  # the other's
+
+    async def test_so_do_the_addresses_that_were_theirs(self, persistence: Persistence) -> None:
+        gone, stays = await persistence.new_user(), await persistence.new_user()
+        jobs = {user.id: await jobs_of_former_emails(persistence, user.id) for user in (gone, stays)}
+        await persistence.mark_deleted(gone.id)
+        assert [await persistence.purge(3) for _ in range(3)] == [3, 2, 0]
+        assert [await persistence.job(job.id) for job in jobs[gone.id]] == [None] * 4
+        assert await persistence.states(*jobs[stays.id]) == [
+            JobState.PENDING, JobState.RUNNING, JobState.DONE, JobState.DEAD,
+        ]  # fmt: skip
+
+    async def test_who_removes_them_waits_for_no_job_and_leaves_no_address_behind(
+        self, concurrent_persistence: Persistence
+    ) -> None:
+        persistence = concurrent_persistence
+        user = await persistence.new_user()
+        job, *others = await jobs_of_former_emails(persistence, user.id)
+        await persistence.mark_deleted(user.id)
+        async with persistence.transactions() as unit:
+            await unit.ledger.load(job.id)
+            assert await persistence.purge_all() == 3
+            assert [await persistence.job(other.id) for other in others] == [None] * 3
+        assert await persistence.purge_all() == 1 + 1
+        assert await persistence.job(job.id) is None
+
+
+async def jobs_of_former_emails(persistence: Persistence, user: UUID) -> list[LedgerEntry]:
+    """One in each state: pending, running, done and dead."""
+    payload = {FORMER_EMAIL: "old@example.com"}
+    dead, done, running = [
+        await persistence.running_job(subject=user, payload=payload, lease=DAY) for _ in range(3)
+    ]
+    await persistence.kill(dead.id)
+    await persistence.finish(done)
+    return [await persistence.new_job(subject=user, payload=payload), running, done, dead]
 
 
 class TestAttempts:

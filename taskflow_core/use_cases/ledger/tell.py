@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from taskflow_core.errors import Unaddressable
 from taskflow_core.notices import Notice, NoticeKind
+from taskflow_core.security_events import FORMER_EMAIL
 from taskflow_core.tasks import as_text
 from taskflow_core.use_cases.ledger.run import Skipped
 
@@ -78,7 +79,10 @@ class TellAssigned:
 
 @dataclass(frozen=True, slots=True)
 class TellSecurityEvent:
-    """Tells somebody what happened to the account, asked for or not, also where it was deactivated."""
+    """Tells somebody what happened to the account, asked for or not, also where it was deactivated.
+
+    Of another email the one before is told: the new one may be whose who took the account.
+    """
 
     users: UserReads
     notifier: Notifier
@@ -88,9 +92,11 @@ class TellSecurityEvent:
         user = await self.users.user(_subject(job))
         if user is None:
             return Skipped("the account is gone")
+        facts = dict(job.payload)
+        email = facts.pop(FORMER_EMAIL, user.email)
         notice = Notice(
-            id=job.id, kind=NoticeKind.SECURITY_EVENT, user_id=user.id, email=user.email,
-            name=user.name, at=job.created_at, facts=job.payload,
+            id=job.id, kind=NoticeKind.SECURITY_EVENT, user_id=user.id, email=email,
+            name=user.name, at=job.created_at, facts=facts,
         )  # fmt: skip
         await self.notifier.send(notice)
         return None

@@ -79,6 +79,9 @@ class ChangeUser:
     ) -> None:
         """Write the events of a change, and end the sessions of somebody who may not sign in any more."""
         by = str(actor.id) if actor.id else "operator"
+        if user.email != before.email:
+            event = SecurityEvent(self.ids(now), EventType.EMAIL_CHANGED, now, user.id, {"by": by})
+            keep_event(transaction, event, self.ids, actor.request_id, former_email=before.email)
         if user.role is not before.role:
             detail = {"from": before.role, "to": user.role, "by": by}
             event = SecurityEvent(self.ids(now), EventType.ROLE_CHANGED, now, user.id, detail)

@@ -109,8 +109,9 @@ def test_why_something_cannot_be_reached_is_told(
     for taskflow.refuses in (error, again):
         ended = taskflow("tasks", "list")
         assert (ended.exit_code, ended.stderr.splitlines()[1:]) == (9, told)
-    # What programs get is a problem as the API's, which names no host.
-    assert "db" not in taskflow("tasks", "list", "--json").stderr
+        problem = json.loads(taskflow("tasks", "list", "--json").stderr)
+        assert (problem["code"], problem["status"]) == (taskflow.refuses.code, 503)
+        assert problem.get("reason") == (told[0].strip() if told else None)
 
 
 def test_programs_get_a_problem(taskflow: Cli) -> None:

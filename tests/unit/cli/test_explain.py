@@ -14,6 +14,7 @@ from support.samples import NOW, World, actor, new_id
 from taskflow_cli.explaining import ACTIONS
 from taskflow_core import (
     Actor,
+    DeadJobs,
     EventQuery,
     JobQuery,
     NewTask,
@@ -34,6 +35,7 @@ from taskflow_core import (
     UserQuery,
 )
 from taskflow_core.queries import HistoryQuery
+from taskflow_core.use_cases.users.change import OWN_FIELDS
 
 Attempt = Callable[[UseCases, Actor, UUID], Awaitable[object]]
 
@@ -56,7 +58,10 @@ ATTEMPTS: dict[str, list[Attempt]] = {
         lambda do, who, _: do.count_tasks(None, who),
     ],
     "see-user": [lambda do, who, id: do.find_user(id, who)],
-    "change-profile": [lambda do, who, id: do.change_user(UserChange(id, UserChanges(name="New")), who)],
+    "change-profile": [
+        lambda do, who, id: do.change_user(UserChange(id, UserChanges(name="New")), who),
+        lambda do, who, id: do.change_user(UserChange(id, UserChanges(notifications=False)), who),
+    ],
     "change-user": [
         lambda do, who, id: do.change_user(UserChange(id, UserChanges(email=f"{new_id()}@x.org")), who)
     ],
@@ -70,7 +75,7 @@ ATTEMPTS: dict[str, list[Attempt]] = {
         lambda do, who, _: do.count_jobs(who),
     ],
     "steer-jobs": [
-        lambda do, who, _: do.retry_jobs("task.overdue", who),
+        lambda do, who, _: do.retry_jobs(DeadJobs("task.overdue"), who),
         lambda do, who, _: do.add_sample(Sample(), who),
     ],
 }
@@ -170,6 +175,10 @@ def test_every_permission_is_asked_about(taskflow: Cli, world: World) -> None:
         about = {"task": (task.id,), "person": ("--whom", other.id), "nothing": ()}[action.about]
         asked |= {check["asked"] for check in explained(taskflow, who.email, name, *about)["checks"]}
     assert asked == {"owner", *Permission}
+
+
+def test_what_one_may_change_of_oneself_is_told_in_full() -> None:
+    assert [field for field in OWN_FIELDS if field not in ACTIONS["change-profile"].does] == []
 
 
 def test_a_deactivated_account_may_nothing(taskflow: Cli, world: World) -> None:

@@ -13,6 +13,7 @@ from taskflow_core import (
     InvalidCredentials,
     JobKind,
     JobState,
+    JobView,
     LedgerEntry,
     LogInAttempt,
     Notice,
@@ -338,6 +339,35 @@ class TestSecurityEvents:
         }  # fmt: skip
         await work(world)
         assert [notice.facts for notice in world.notifier.sent] == [job.payload]
+
+    async def test_of_another_email_the_one_before_is_told(self, world: World) -> None:
+        user = world.add_user(email="old@example.com", name="Ada", notifications=False)
+        for email in ("new@example.com", "newer@example.com"):
+            change = UserChange(user.id, UserChanges(email=email))
+            await world.use_cases.change_user(change, Actor.operator("request-1"))
+        await work(world)
+        assert [notice.email for notice in world.notifier.sent] == ["old@example.com", "new@example.com"]
+        for notice, event in zip(world.notifier.sent, world.events(), strict=True):
+            assert (notice.user_id, notice.name, event.type) == (user.id, "Ada", EventType.EMAIL_CHANGED)
+            assert notice.facts == {"type": "email.changed", "at": as_text(NOW), "by": "operator"}
+            assert event.detail == {"by": "operator"}
+
+    async def test_the_email_before_is_shown_with_no_job(self, world: World) -> None:
+        user = world.add_user(email="old@example.com")
+        change = UserChange(user.id, UserChanges(email="new@example.com"))
+        await world.use_cases.change_user(change, Actor.operator())
+        (job,) = world.jobs(JobKind.SECURITY_EVENT)
+        assert "old@" not in f"{job!r} {JobView.of(job)!r}"
+
+    async def test_the_email_before_is_not_told_of_an_account_that_is_gone(self, world: World) -> None:
+        user = world.add_user()
+        change = UserChange(user.id, UserChanges(email="new@example.com"))
+        await world.use_cases.change_user(change, Actor.operator())
+        await world.use_cases.delete_user(UserDeletion(user.id), Actor.operator())
+        ran = await world.use_cases.run_job()
+        assert ran is not None
+        assert (ran.outcome, ran.note) == (Outcome.DONE, "the account is gone")
+        assert world.notifier.sent == []
 
 
 async def fail_to_log_in(world: World, _: User) -> None:

@@ -142,15 +142,18 @@ class TestWhatAChangeTells:
     @pytest.mark.parametrize(
         ("before", "changes", "told"),
         [
-            ({}, UserChanges(name="New", email="new@x"), []),
+            ({}, UserChanges(name="New", notifications=False), []),
+            ({}, UserChanges(name="New", email="new@x"), [(EventType.EMAIL_CHANGED, {})]),
+            ({"email": "a@b"}, UserChanges(name="New", email=" A@B"), []),
             ({}, UserChanges(role=Role.USER, active=True, name="New"), []),
             ({}, UserChanges(role=Role.ADMIN), [(EventType.ROLE_CHANGED, {"from": "user", "to": "admin"})]),
             ({}, UserChanges(active=False), [(EventType.ACTIVITY_CHANGED, {"active": "false"})]),
             ({"active": False}, UserChanges(active=True), [(EventType.ACTIVITY_CHANGED, {"active": "true"})]),
             (
                 {},
-                UserChanges(role=Role.MANAGER, active=False),
+                UserChanges(email="new@x", role=Role.MANAGER, active=False),
                 [
+                    (EventType.EMAIL_CHANGED, {}),
                     (EventType.ROLE_CHANGED, {"from": "user", "to": "manager"}),
                     (EventType.ACTIVITY_CHANGED, {"active": "false"}),
                 ],
@@ -158,7 +161,7 @@ class TestWhatAChangeTells:
         ],
     )
     @pytest.mark.parametrize("by_operator", [False, True])
-    async def test_a_role_or_activity_is_told_and_who_changed_it(
+    async def test_an_email_a_role_or_activity_is_told_and_who_changed_it(
         self,
         world: World,
         admin: User,

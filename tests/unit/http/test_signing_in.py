@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from support.http_world import NOBODY, PASSWORD, World, client_of
 from taskflow_core import NotFound
+from taskflow_worker.tries import tell
 
 NEW_PASSWORD = "another horse, another battery"
 
@@ -191,6 +193,25 @@ async def test_events(world: World) -> None:
     }
     assert [event["type"] for event in everyones[:2]] == ["role.changed", "password.changed"]
     assert everyones[2:] == typed == [device, first]
+
+
+async def test_another_email_is_an_event_and_told_to_the_one_before(world: World) -> None:
+    user, admin = world.people["user"], world.people["admin"]
+    for email in (" USER@Example.com", "new@example.com"):
+        path, body = f"/users/{user.id}", {"email": email, "notifications": False}
+        assert (await world.send("admin", "PATCH", path, json=body)).status_code == 200
+
+    (event,) = (await world.send("admin", "GET", f"/auth/events?userId={user.id}")).json()["data"]
+    (listed,) = (await world.send("admin", "GET", "/jobs?kind=security.event")).json()["data"]
+    one = await world.send("admin", "GET", f"/jobs/{listed['id']}")
+    with structlog.testing.capture_logs() as lines:
+        while ran := await world.use_cases.run_job():
+            tell(ran)
+
+    assert (event["type"], event["detail"]) == ("email.changed", {"by": str(admin.id)})
+    assert [notice.email for notice in world.notifier.sent] == ["user@example.com"]
+    assert "user@example.com" not in f"{event} {listed} {one.text} {lines}"
+    assert [line["event"] for line in lines] == ["job done"]
 
 
 async def test_pages_of_events(world: World) -> None:

@@ -115,6 +115,18 @@ EVENTS = [
         "Your account was reactivated",
         ["reactivated: you can sign in"],
     ),
+    (
+        EventType.EMAIL_CHANGED,
+        {"by": BY_ANOTHER},
+        "The email of your account was changed",
+        ["by whoever runs this TaskFlow", "It was this address", "somebody else may have your account"],
+    ),
+    (
+        EventType.EMAIL_CHANGED,
+        {"by": BY_HERSELF},
+        "The email of your account was changed",
+        ["from within the account"],
+    ),
 ]
 
 
