@@ -1,6 +1,7 @@
 """The README's tour, run by bash as it stands, in order, against a fresh `taskflow dev`."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from support.processes import TASKFLOW, Background, environment, free_port
+from support.processes import PATIENT_DOCTOR, TASKFLOW, Background, environment, free_port
 
 README = Path(__file__).parents[2] / "README.md"
 ADDRESS = "http://localhost:3000"
 # The `taskflow` of this run stands in for `uv run taskflow`, which would install the clone first.
 UV = 'uv() { shift; "$@"; }'
+DOCTOR = f"""
+taskflow() {{
+  if [ "$1" = doctor ]; then {shlex.join(PATIENT_DOCTOR)} "$@"; else command taskflow "$@"; fi
+}}"""
 # The tour waits for jobs by the clock, this until what is overdue was looked for (by a scan that began after
 # one that ended after now) and there is nothing more to do: the machine may be slow.
 SLEEP = """
@@ -52,7 +57,7 @@ def dev(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 def run(place: Path, address: str, tour: list[str]) -> list[str]:
     """What each block of the tour prints."""
     marked = [f"echo '<<<'\n{block}\necho" for block in tour]
-    script = "\n".join(["set -euo pipefail", UV, SLEEP, *marked]).replace(ADDRESS, address)
+    script = "\n".join(["set -euo pipefail", UV, DOCTOR, SLEEP, *marked]).replace(ADDRESS, address)
     path = f"{TASKFLOW.parent}:{environment()['PATH']}"
     done = subprocess.run(
         ["bash", "-c", script],
