@@ -143,7 +143,8 @@ class LedgerEntry:
     Attributes:
         kind: Which handler does it, such as "task.overdue".
         subject: What it is about: the id of a task, of a user; None for nothing in particular.
-        payload: What else the handler needs to know; no secret in it: it is in the database and its backups.
+        payload: What else the handler needs to know. It is shown nowhere, but is in the database and its
+            backups: no secret in it.
         run_at: When it is due (again); a worker takes it some time after that.
         tries: How often it was claimed, the present time included.
         max_tries: After as many it is dead.
@@ -157,7 +158,7 @@ class LedgerEntry:
     id: UUID
     kind: str
     subject: UUID | None
-    payload: Mapping[str, str]
+    payload: Mapping[str, str] = field(repr=False)
     created_at: datetime
     run_at: datetime
     max_tries: int = TRIES

@@ -237,6 +237,8 @@ ledger = Table(
     Index("ledger_done_idx", "finished_at", postgresql_where=text("state = 'done'")),
     # LedgerReads.jobs of one kind.
     Index("ledger_done_kind_idx", "kind", "id", postgresql_where=text("state = 'done'")),
+    # Upkeep.remove, of what holds an address of a user: hardly any.
+    Index("ledger_former_email_idx", "subject", postgresql_where=text("payload ? 'former_email'")),
     # Every row is updated twice, which leaves two dead behind: these are looked for early.
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.05"},
 )

@@ -17,6 +17,7 @@ from taskflow_cli import watching
 from taskflow_cli.tables import FOLD
 from taskflow_core import Actor, JobState, JobStats, LedgerEntry, Role, Unavailable
 from taskflow_core.ledger import ERROR_MAX
+from taskflow_core.security_events import FORMER_EMAIL
 
 Put = Callable[..., LedgerEntry]
 
@@ -121,6 +122,15 @@ def test_one_job_is_shown_as_the_api_shows_it(taskflow: Cli, dead: Put) -> None:
         "requestId": "a-request",
     }
     assert taskflow("jobs", "show", new_id()).exit_code == 4
+
+
+def test_an_address_that_a_job_holds_is_not_shown(taskflow: Cli, dead: Put) -> None:
+    job = dead(kind="security.event", payload={FORMER_EMAIL: "old@example.com"})
+    for command in (("list",), ("show", job.id), ("stats",)):
+        for form in ((), ("--json",)):
+            shown = taskflow("jobs", *command, *form)
+            assert shown.exit_code == 0
+            assert "old@" not in shown.output
 
 
 def test_stats_count_by_kind(taskflow: Cli, put: Put, dead: Put) -> None:

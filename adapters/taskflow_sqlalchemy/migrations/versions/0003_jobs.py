@@ -65,6 +65,9 @@ def _ledger() -> None:
         ("ledger_done_kind_idx", ["kind", "id"], "done"),
     ):
         op.create_index(name, "ledger", columns, postgresql_where=sa.text(f"state = '{state}'"))
+    op.create_index(
+        "ledger_former_email_idx", "ledger", ["subject"], postgresql_where=sa.text("payload ? 'former_email'")
+    )
     op.create_table(
         "sample_refunds",
         sa.Column("job_id", sa.Uuid, nullable=False),
