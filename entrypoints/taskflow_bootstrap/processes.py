@@ -12,11 +12,14 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
+
+from taskflow_http.line_writer import FLUSH_SECONDS, flush_lines
 
 RESTART_SECONDS: Final = 1.0
 """At least so long after the start of one that died comes the next."""
@@ -66,7 +69,8 @@ class Processes:
         count: How many; one is watched too.
         drain: Seconds that all together have to end.
         on_ready: Called once all are ready for the first time.
-        tell: Takes a sentence about one that died or hangs.
+        tell: Takes a sentence about one that died or hangs. Neither may wait for who reads it: nobody is
+            watched meanwhile (`logs.saying`).
         hang_seconds: One that has beaten once, and then not for so long, is killed and started again;
             None watches nobody's beats.
     """
@@ -91,7 +95,9 @@ class Processes:
         """Return the exit code once all have ended: 0 where that was asked for."""
         lifeline, held = os.pipe()
         ready, tells_ready = os.pipe()
-        wake = _wake_on(*_STOP, signal.SIGCHLD)
+        # What is ignored stays so: nohup says it by SIGHUP.
+        heard = [number for number in _STOP if signal.getsignal(number) is not signal.SIG_IGN]
+        wake = _wake_on(*heard, signal.SIGCHLD)
         self._places = [_Place(index) for index in range(self.count)]
         failed = False
         while any(place.pid is not None or place.due is not None for place in self._places):
@@ -184,9 +190,9 @@ class Processes:
                 # Whoever was stopped itself, with all of the machine perhaps, judges nobody.
                 self._beats[place.index] = now
             elif now - beaten > self.hang_seconds:
-                self._say(f"Process {place.pid} hangs and is killed.")
                 os.kill(place.pid, signal.SIGKILL)
                 place.was_killed = True
+                self._say(f"Process {place.pid} hangs and is killed.")
 
     def _say(self, sentence: str) -> None:
         with suppress(OSError):
@@ -218,17 +224,32 @@ def _work(work: Work, child: Child) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Ctrl-C goes to the whole terminal; the watcher passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    code = 1
+    code, raised = 1, None
     try:
         code = work(child)
     except BaseException as error:  # noqa: BLE001 - a forked child must not return into its parent's code
-        with suppress(OSError):
-            sys.excepthook(type(error), error, error.__traceback__)
+        raised = error
+    try:
+        _say_last_words(raised)
     finally:
+        os._exit(code)
+
+
+def _say_last_words(error: BaseException | None) -> None:
+    """Have all said that was to be said, unless nobody reads it."""
+
+    def say() -> None:
+        if error is not None:
+            with suppress(OSError):
+                sys.excepthook(type(error), error, error.__traceback__)
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):
                 stream.flush()
-        os._exit(code)
+
+    flush_lines()
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    thread.join(FLUSH_SECONDS)
 
 
 def _wake_on(*signals: signal.Signals) -> int:

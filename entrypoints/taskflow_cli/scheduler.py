@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 
@@ -14,12 +16,14 @@ def scheduler(ctx: click.Context) -> None:
     done by one of them, and by another where that one is gone. It is watched, and started again where it dies
     or hangs.
     """
+    from taskflow_bootstrap.logs import saying
     from taskflow_bootstrap.work import schedule
     from taskflow_cli.found import servers_found
 
+    announce = saying(sys.stdout)
     code = schedule(
         servers_found(),
-        on_ready=lambda: click.echo("TaskFlow looks after its jobs"),
-        tell=lambda text: click.echo(text, err=True),
+        on_ready=lambda: announce("TaskFlow looks after its jobs"),
+        tell=saying(sys.stderr),
     )
     ctx.exit(code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 
@@ -17,16 +19,17 @@ def serve(ctx: click.Context, host: str | None, port: int | None, processes: int
     On SIGTERM or Ctrl-C it takes no more requests and gives those in flight 10 s.
     """
     from taskflow_bootstrap import serve as bootstrap
+    from taskflow_bootstrap.logs import saying
     from taskflow_bootstrap.settings import with_address
     from taskflow_cli.found import settings_told
 
-    settings = with_address(settings_told(), host, port)
+    settings, announce = with_address(settings_told(), host, port), saying(sys.stdout)
     code = bootstrap.serve(
         settings,
         processes=processes,
-        on_ready=lambda url: click.echo(
+        on_ready=lambda url: announce(
             f"TaskFlow answers at {url} ({processes} process{'es' * (processes > 1)})"
         ),
-        tell=lambda text: click.echo(text, err=True),
+        tell=saying(sys.stderr),
     )
     ctx.exit(code)

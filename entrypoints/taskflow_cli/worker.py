@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 
@@ -17,14 +19,16 @@ def worker(ctx: click.Context, processes: int, concurrency: int) -> None:
     Needs the database, and Redis to hear of new jobs at once; without Redis it asks the database. On SIGTERM
     or Ctrl-C what it is at has 10 s to end, and is given back after that.
     """
+    from taskflow_bootstrap.logs import saying
     from taskflow_bootstrap.work import work
     from taskflow_cli.found import servers_found
 
+    announce = saying(sys.stdout)
     code = work(
         servers_found(),
         processes=processes,
         concurrency=concurrency,
-        on_ready=lambda: click.echo(f"TaskFlow does jobs ({processes} process{'es' * (processes > 1)})"),
-        tell=lambda text: click.echo(text, err=True),
+        on_ready=lambda: announce(f"TaskFlow does jobs ({processes} process{'es' * (processes > 1)})"),
+        tell=saying(sys.stderr),
     )
     ctx.exit(code)

@@ -1,7 +1,7 @@
 """Logs: JSON lines for machines, a readable form for people; each tells the request it belongs to.
 
-What is secret in them is hidden by `redaction`, whoever wrote it. A line that cannot be written stops
-nobody's work.
+What is secret in them is hidden by `redaction`, whoever wrote it. A line that cannot be written, or that
+nobody reads, stops nobody's work.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO
 
 import msgspec
 import structlog
 
+from taskflow_http.line_writer import LineWriter
 from taskflow_http.redaction import may_hide, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import MutableMapping
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -35,34 +37,31 @@ current: Final[ContextVar[Traced | None]] = ContextVar("taskflow_request", defau
 """The request that this task works for."""
 
 
-class _Unfailing:
-    """A stream that drops what it cannot write: the disk is full, or nobody is left to read."""
+class _Logger:
+    """What structlog hands a rendered line to, whatever its level."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._lost = 0
-        self._wrote = True
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
 
-    def write(self, text: str) -> None:
-        """Write, if that can be done."""
-        self._wrote = self._did(lambda: self._out.write(text))
+    def msg(self, message: str) -> None:
+        self._writer.write(message + "\n")
 
-    def flush(self) -> None:
-        """Write what was kept aside, if that can be done."""
-        if self._wrote and self._did(self._out.flush):
-            self._lost = 0
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
-    def add_lost(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        """Tell in the next line how many were lost before it (a structlog processor)."""
-        return {**event, "lost_lines": self._lost} if self._lost else event
 
-    def _did(self, write: Callable[[], object]) -> bool:
+class _Handler(logging.Handler):
+    """Takes what the standard library logs."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
         try:
-            write()
-        except (OSError, ValueError):  # ValueError: it was closed, or cannot encode it
-            self._lost += 1
-            return False
-        return True
+            self._writer.write(self.format(record) + "\n")
+        except Exception:  # noqa: BLE001 - as the standard library's own handlers do
+            self.handleError(record)
 
 
 def configure_logging(
@@ -72,7 +71,8 @@ def configure_logging(
 ) -> None:
     """Send all logs of this process, those of uvicorn and other libraries too, to one stream.
 
-    What cannot be written is dropped, and the next line that can be says how many were (`lost_lines`).
+    They are written by a thread, so that who does not read them stops nobody: see `LineWriter`. What cannot
+    be written is dropped, and the next line that can be says how many were (`lost_lines`).
     uvicorn's own access log is turned off: there is one line a request already.
 
     Args:
@@ -87,10 +87,9 @@ def configure_logging(
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise ValueError(f"There is no log level {level!r}.")
-    unfailing = _Unfailing(out)
-    file = cast("TextIO", unfailing)  # all of it that loggers use
+    writer = LineWriter(out)
     shared: list[Processor] = [
-        _add_request, structlog.stdlib.add_log_level, unfailing.add_lost, _add_time,
+        _add_request, structlog.stdlib.add_log_level, partial(_add_lost, writer), _add_time,
     ]  # fmt: skip
     # Plain text: what shows the local variables of each frame shows passwords too.
     rendering: list[Processor] = [structlog.processors.format_exc_info]
@@ -98,16 +97,16 @@ def configure_logging(
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file),
+        logger_factory=lambda *_: _Logger(writer),
         cache_logger_on_first_use=True,
     )
-    _redirect_standard_library(shared, rendering, number, file)
+    _redirect_standard_library(shared, rendering, number, writer)
 
 
 def _redirect_standard_library(
-    shared: list[Processor], rendering: list[Processor], level: int, out: TextIO
+    shared: list[Processor], rendering: list[Processor], level: int, writer: LineWriter
 ) -> None:
-    handler = logging.StreamHandler(out)
+    handler = _Handler(writer)
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -141,6 +140,12 @@ def _add_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         if request.trace_id is not None:
             event["trace_id"] = request.trace_id
     return event
+
+
+def _add_lost(writer: LineWriter, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Tell in this line how many were lost before it."""
+    lost = writer.take_lost()
+    return {**event, "lost_lines": lost} if lost else event
 
 
 def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
