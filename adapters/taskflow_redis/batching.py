@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from redis.exceptions import NoScriptError, RedisError
@@ -106,11 +106,15 @@ class Batches:
     def _send(self) -> None:
         self._scheduled = False
         gathered, self._gathered = self._gathered, []
+        if not gathered:  # closed meanwhile
+            return
         task = asyncio.get_running_loop().create_task(self._exchange(gathered, self._ends))
         self._under_way.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, gathered))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, gathered: list[_Waiting], task: asyncio.Task[None]) -> None:
+        # Nothing waits by now, unless it was cancelled before its first step.
+        _fail(gathered, ConnectionError())
         self._under_way.discard(task)
         self._schedule()
 

@@ -42,7 +42,8 @@ class DatabaseReport:
         server_version: PostgreSQL's major version.
         head: The newest migration that this TaskFlow ships.
         current: The newest that the database has; None where it has none.
-        clock_skew_seconds: How far this machine's clock is ahead of the server's, within half a round trip.
+        clock_skew_seconds: How far this machine's clock is ahead of the server's, at the least: nothing
+            where the server's time was within the round trip that asked for it.
         read_only: Whether the server refuses writes (a standby).
         role: Who is signed in.
         closed_tables: Those of TaskFlow that the role may not read and write.
@@ -107,7 +108,7 @@ async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:
 async def _report(exchange: NativeExchange, server_version: int) -> DatabaseReport:
     before = datetime.now(UTC)
     (state,) = await exchange((_STATE, {}))
-    between = before + (datetime.now(UTC) - before) / 2
+    after = datetime.now(UTC)
     ((now, read_only, revised),) = state.rows
     from taskflow_sqlalchemy.revisions import head_revision  # noqa: PLC0415 - Alembic costs 0.35 s
 
@@ -117,7 +118,7 @@ async def _report(exchange: NativeExchange, server_version: int) -> DatabaseRepo
     if revised is not None:
         (found,) = await exchange((_REVISION, {}))
         current = str(found.rows[0][0]) if found.rows else None
-    skew = (between - now).total_seconds()
+    skew = (min(max(now, before), after) - now).total_seconds()
     return DatabaseReport(server_version, head_revision(), current, skew, read_only, role, tuple(closed))
 
 

@@ -22,14 +22,14 @@ taskflow() {{
 # The tour waits for jobs by the clock, this until what is overdue was looked for (by a scan that began after
 # one that ended after now) and there is nothing more to do: the machine may be slow.
 SLEEP = """
-scan() { taskflow jobs stats --json | tr -d ' \\n' | grep -o '"name":"overdue","dueAt":"[^"]*"'; }
 sleep() {
-  for round in 1 2; do
-    before=$(scan)
-    while [ "$(scan)" = "$before" ]; do command sleep 0.2; done
+  local seen=0 before= scanned
+  while jobs=$(taskflow jobs stats --json | tr -d ' \\n'); do
+    scanned=$(grep -o '"name":"overdue","dueAt":"[^"]*"' <<< "$jobs")
+    if [ "$scanned" != "$before" ]; then seen=$((seen + 1)) before=$scanned; fi
+    if [ $seen -ge 3 ] && ! grep -qE '"(due|scheduled|running)":[1-9]' <<< "$jobs"; then break; fi
+    command sleep 0.2
   done
-  while jobs=$(taskflow jobs stats --json) && grep -qE '"(due|scheduled|running)": [1-9]' <<< "$jobs"
-  do command sleep 0.2; done
 }"""
 
 pytestmark = pytest.mark.skipif(

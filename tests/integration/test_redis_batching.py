@@ -141,6 +141,17 @@ async def test_a_script_that_fails_is_unavailable(batches: Batches) -> None:
         await batches.run(batching.Script("not Lua"), ())
 
 
+@pytest.mark.parametrize("rounds", range(6))
+async def test_whenever_it_is_closed_nobody_waits_for_ever(batches: Batches, rounds: int) -> None:
+    calls = [asyncio.ensure_future(batches.execute("PING")) for _ in range(3)]
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    await batches.aclose()
+    async with asyncio.timeout(PATIENCE):
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(result) for result in results} <= {Unavailable, bytes}
+
+
 class TestServerAway:
     @pytest.fixture
     def server(self) -> Iterator[ValkeyServer]:
