@@ -91,6 +91,7 @@ from taskflow_core.use_cases.bundle import UseCases
 from taskflow_core.use_cases.ledger.clean_up import CleanUp, ScheduleCleanUp
 from taskflow_core.use_cases.ledger.dead_letters import (
     CountJobs,
+    DeadJobs,
     DiscardJob,
     FindJob,
     ListJobs,
@@ -141,6 +142,7 @@ __all__ = [
     "CreateTask",
     "CreateUser",
     "Credentials",
+    "DeadJobs",
     "DeadlineExceeded",
     "Decision",
     "DeleteTask",

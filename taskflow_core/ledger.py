@@ -14,6 +14,7 @@ past its lease finds another fence and changes nothing (M. Kleppmann, "How to do
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core.errors import JobNotDead, LeaseLost
 from taskflow_core.fields import check_text
+from taskflow_core.tasks import check_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +53,8 @@ that died, hangs or was paused."""
 KIND_MAX: Final = 100
 """Characters of a kind."""
 _KIND: Final = re.compile(r"[A-Za-z0-9]+(?:[._:-][A-Za-z0-9]+)*")
+PAYLOAD_MAX: Final = 65_536
+"""Bytes of a payload as JSON in UTF-8."""
 ERROR_MAX: Final = 500
 """Characters of an error that are kept."""
 
@@ -117,7 +121,7 @@ def check_kind(value: str | None) -> str | None:
     return None if value is None else check_text(value, least=1, most=KIND_MAX)
 
 
-FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {"kind": check_kind}
+FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {"kind": check_kind, "as_of": check_time}
 """The rule of each field of a question that has one beyond its type; it raises ValueError with a sentence."""
 
 
@@ -129,6 +133,13 @@ def require_kind(kind: str) -> None:
     """
     if not _KIND.fullmatch(kind) or len(kind) > KIND_MAX:
         raise ValueError(f"not the name of a kind of work: {kind!r:.120}")
+
+
+def _require_payload(payload: Mapping[str, str]) -> None:
+    for text in (*payload, *payload.values()):
+        check_text(text, least=0, most=PAYLOAD_MAX)
+    if len(json.dumps(payload, ensure_ascii=False).encode()) > PAYLOAD_MAX:
+        raise ValueError(f"the payload must be {PAYLOAD_MAX} bytes of JSON at most")
 
 
 def _plain(error: str) -> str:
@@ -186,16 +197,19 @@ class LedgerEntry:
         """Return new work, due `delay` after `now`.
 
         Raises:
-            ValueError: The kind is none (`require_kind`), it is to wait for longer than `DELAY_MAX`, or
-                there are no tries, or too many: what could not be claimed would stand in the way of all else.
+            ValueError: The kind is none (`require_kind`), the payload is more than `PAYLOAD_MAX` or no text
+                that can be stored, it is to wait for longer than `DELAY_MAX`, or there are no tries, or too
+                many: what could not be claimed would stand in the way of all else.
         """
         require_kind(kind)
+        facts = dict(payload or {})
+        _require_payload(facts)
         if not -DELAY_MAX <= delay <= DELAY_MAX:
             raise ValueError(f"the delay must be {DELAY_MAX.days} days at most")
         if not 1 <= max_tries <= TRIES_MAX:
             raise ValueError(f"there must be between 1 and {TRIES_MAX} tries")
         return cls(
-            id=id, kind=kind, subject=subject, payload=dict(payload or {}), created_at=now,
+            id=id, kind=kind, subject=subject, payload=facts, created_at=now,
             run_at=now + delay, max_tries=max_tries, request_id=request_id,
         )  # fmt: skip
 

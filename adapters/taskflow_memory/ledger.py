@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskflow_core import JobState, JobStats, JobView, KindStats, LeaseLost, Page, Position, ScanStats
@@ -44,14 +44,18 @@ class MemoryLedgerRepository:
         now = self.store.clock()
         expired = [entry for entry in self.store.ledger.values() if entry.is_expired(now)]
         expired.sort(key=lambda entry: (entry.lease_until or now, entry.id))
-        return [copied_job(entry) for entry in expired[:limit]], now
+        return [replace(entry, payload={}) for entry in expired[:limit]], now
 
-    async def load_dead(self, kind: str, *, limit: int) -> tuple[Sequence[LedgerEntry], datetime]:
-        """Return copies of the oldest dead entries of a kind, and the store's time."""
+    async def load_dead(
+        self, kind: str, *, as_of: datetime | None, limit: int
+    ) -> tuple[Sequence[LedgerEntry], datetime]:
+        """Return copies of what has been dead for longest of a kind, and the store's time."""
+        now = self.store.clock()
         entries = self.store.ledger.values()
         dead = [entry for entry in entries if entry.state is JobState.DEAD and entry.kind == kind]
-        dead.sort(key=lambda entry: entry.id)
-        return [copied_job(entry) for entry in dead[:limit]], self.store.clock()
+        dead = [entry for entry in dead if as_of is None or (entry.finished_at or now) <= as_of]
+        dead.sort(key=lambda entry: (entry.finished_at or now, entry.id))
+        return [replace(entry, payload={}) for entry in dead[:limit]], now
 
     async def due(self, *, limit: int) -> Sequence[UUID]:
         """Return the ids of the entries that are due longest."""
@@ -95,6 +99,9 @@ class MemoryLedgerRepository:
         """Write what was kept for `commit`; return what is to be hinted."""
         for entry in self.added:
             entry.run_at = now + (entry.run_at - entry.created_at)
+        for entry in self.saved:
+            # What it is about never changes, and was perhaps not loaded.
+            entry.payload = self.store.ledger[entry.id].payload
         for entry in [*self.added, *self.saved]:
             self.store.ledger[entry.id] = entry
         for entry, lease in self.renewed:

@@ -68,9 +68,11 @@ CONSTRAINTS: Final[Mapping[str, Callable[[], TaskFlowError]]] = {
     "ledger_tries_check": _invalid("tries"),
     "ledger_lease_check": _invalid("lease_until"),
     "ledger_finished_check": _invalid("finished_at"),
+    "ledger_times_check": _invalid("run_at"),
     # The job was removed under its worker's hands.
     "sample_refunds_job_id_fkey": LeaseLost,
     "scans_pkey": Contention,
+    "scans_due_at_check": _invalid("due_at"),
     "idempotency_keys_pkey": Contention,
     # The account was purged between being admitted and this.
     "idempotency_keys_user_id_fkey": Unauthenticated,

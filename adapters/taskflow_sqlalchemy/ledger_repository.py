@@ -68,9 +68,11 @@ class SqlAlchemyLedger:
         """Return running entries whose lease is out, locked."""
         return await self._locked(LOCK_EXPIRED, {"limit": limit})
 
-    async def load_dead(self, kind: str, *, limit: int) -> tuple[Sequence[LedgerEntry], datetime]:
-        """Return the oldest dead entries of a kind, locked."""
-        return await self._locked(LOCK_DEAD, {"kind": kind, "limit": limit})
+    async def load_dead(
+        self, kind: str, *, as_of: datetime | None, limit: int
+    ) -> tuple[Sequence[LedgerEntry], datetime]:
+        """Return what has been dead for longest of a kind, locked."""
+        return await self._locked(LOCK_DEAD, {"kind": kind, "as_of": as_of, "limit": limit})
 
     async def _locked(self, sql: str, parameters: dict[str, Any]) -> tuple[Sequence[LedgerEntry], datetime]:
         rows, ((now,),) = await self._unit.ask((sql, parameters), (CLOCK, {}))

@@ -12,6 +12,8 @@ JOB_COLUMNS: Final = (
     "id, kind, subject, payload, state, tries, max_tries, fence, run_at, lease_until, error, "
     "created_at, finished_at, request_id"
 )
+_WITHOUT_PAYLOAD: Final = JOB_COLUMNS.replace("payload", "'{}'::jsonb AS payload")
+"""Of many at once: a payload may be large, and is of no use to who only ends or retries."""
 
 ADD_JOBS: Final = """
 INSERT INTO ledger (id, kind, subject, payload, state, tries, max_tries, fence, run_at, created_at,
@@ -72,13 +74,14 @@ REMOVE_JOBS: Final = "DELETE FROM ledger WHERE id = ANY(%(ids)s::uuid[])"
 LOCK_JOB: Final = f"SELECT {JOB_COLUMNS} FROM ledger WHERE id = %(id)s FOR NO KEY UPDATE"  # noqa: S608
 
 LOCK_EXPIRED: Final = f"""
-SELECT {JOB_COLUMNS} FROM ledger WHERE state = 'running' AND lease_until < now()
+SELECT {_WITHOUT_PAYLOAD} FROM ledger WHERE state = 'running' AND lease_until < now()
 ORDER BY lease_until LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608 put together from constants
 
 LOCK_DEAD: Final = f"""
-SELECT {JOB_COLUMNS} FROM ledger WHERE state = 'dead' AND kind = %(kind)s
-ORDER BY id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+SELECT {_WITHOUT_PAYLOAD} FROM ledger
+WHERE state = 'dead' AND kind = %(kind)s AND finished_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+ORDER BY finished_at, id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608 put together from constants
 
 DUE_JOBS: Final = """

@@ -35,6 +35,9 @@ REVISION: Final = "0004"
 metadata = MetaData()
 
 _time = DateTime(timezone=True)
+_HELD = "{} BETWEEN '0001-01-02 00:00:00+00' AND '9999-12-31 00:00:00+00'"
+"""What Python can hold, whatever the connection's time zone is: else one row written by hand stops all that
+reads it, and so every scheduler. Elsewhere such a time spoils the lists that it is in, and no more."""
 
 users = Table(
     "users",
@@ -224,15 +227,25 @@ ledger = Table(
     Column("request_id", Text),
     PrimaryKeyConstraint("id", name="ledger_pkey"),
     CheckConstraint("state IN ('pending', 'running', 'done', 'dead')", name="ledger_state_check"),
-    CheckConstraint("max_tries >= 1 AND tries BETWEEN 0 AND max_tries", name="ledger_tries_check"),
+    # One that waits has a try left: a claim would be refused, and be of the same row again.
+    CheckConstraint(
+        "max_tries >= 1 AND tries BETWEEN 0 AND max_tries AND (state <> 'pending' OR tries < max_tries)",
+        name="ledger_tries_check",
+    ),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="ledger_lease_check"),
     CheckConstraint("(state IN ('done', 'dead')) = (finished_at IS NOT NULL)", name="ledger_finished_check"),
+    CheckConstraint(
+        " AND ".join(map(_HELD.format, ("run_at", "lease_until", "created_at", "finished_at"))),
+        name="ledger_times_check",
+    ),
     # Claims, and what is to be hinted: of each kind the longest due first.
     Index("ledger_due_idx", "kind", "run_at", "id", postgresql_where=text("state = 'pending'")),
     # LedgerRepository.load_expired.
     Index("ledger_lease_idx", "lease_until", postgresql_where=text("state = 'running'")),
-    # LedgerRepository.load_dead, and the list of the dead.
+    # LedgerReads.jobs, of the dead.
     Index("ledger_dead_idx", "kind", "id", postgresql_where=text("state = 'dead'")),
+    # LedgerRepository.load_dead; Upkeep.remove.
+    Index("ledger_died_idx", "kind", "finished_at", "id", postgresql_where=text("state = 'dead'")),
     # Upkeep.remove.
     Index("ledger_done_idx", "finished_at", postgresql_where=text("state = 'done'")),
     # LedgerReads.jobs of one kind.
@@ -260,6 +273,7 @@ scans = Table(
     Column("name", Text, nullable=False),
     Column("due_at", _time, nullable=False),
     PrimaryKeyConstraint("name", name="scans_pkey"),
+    CheckConstraint(_HELD.format("due_at"), name="scans_due_at_check"),
 )
 
 idempotency_keys = Table(

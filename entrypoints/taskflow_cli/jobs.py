@@ -16,7 +16,17 @@ from taskflow_cli.listing import Listing, amount
 from taskflow_cli.session import Session, with_session
 from taskflow_cli.tables import CUT, FOLD, WHOLE
 from taskflow_cli.watching import View
-from taskflow_core import Actor, BatchResult, JobNotDead, JobQuery, JobState, JobView, NotFound, Sample
+from taskflow_core import (
+    Actor,
+    BatchResult,
+    DeadJobs,
+    JobNotDead,
+    JobQuery,
+    JobState,
+    JobView,
+    NotFound,
+    Sample,
+)
 from taskflow_core.ledger import TRIES_MAX
 from taskflow_core.use_cases.ledger.sample import SAMPLE_TRIES
 from taskflow_http import job_schemas, problems, schemas
@@ -129,11 +139,10 @@ async def _retry_all(session: Session, kind: str, *, yes: bool) -> int:
     dead = sum(stats.dead for stats in counted.kinds if stats.kind == kind)
     if dead > 1:
         options.confirm(f"Try {dead} dead jobs of kind {kind} again?", yes=yes)
-    retried, more = 0, dead > 0
-    # Those that die again meanwhile are not tried a second time: it would never end.
-    while more and retried < dead:
-        step = await session.do.retry_jobs(kind, session.actor)
-        retried, more = retried + step.number, step.more
+    retried, left = 0, DeadJobs(kind) if dead else None
+    while left is not None:
+        step = await session.do.retry_jobs(left, session.actor)
+        retried, left = retried + step.number, step.next
     return retried
 
 

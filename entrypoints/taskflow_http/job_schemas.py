@@ -7,13 +7,14 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from taskflow_core import DeadJobs as DeadJobsCommand
 from taskflow_core import JobState
 from taskflow_http import patterns
-from taskflow_http.schemas import In, Moment, NextCursor, Out
+from taskflow_http.schemas import In, Moment, NextCursor, Out, Time
 
 if TYPE_CHECKING:
     from taskflow_core import JobStats as JobStatsView
-    from taskflow_core import JobView, KindStats, ScanStats
+    from taskflow_core import JobView, KindStats, Retried, ScanStats
 
 Kind = Annotated[str, Meta(extra_json_schema=patterns.JOB_KIND)]
 
@@ -22,6 +23,13 @@ class DeadJobs(In):
     """Which dead jobs are to be tried again."""
 
     kind: Kind
+    as_of: Annotated[
+        Time | None, Meta(description="Only those that had died by then; without it, by now.")
+    ] = None
+
+    def command(self) -> DeadJobsCommand:
+        """Return what the use case takes."""
+        return DeadJobsCommand(self.kind, self.as_of)
 
 
 class Job(Out):
@@ -103,4 +111,13 @@ class RetriedJobs(Out):
     """What became of the dead jobs of a kind."""
 
     retried: Annotated[int, Meta(description="How many were given their tries again, 1,000 at most.")]
-    more: Annotated[bool, Meta(description="Whether there may be more of them: ask again.")]
+    next: Annotated[
+        DeadJobs | None,
+        Meta(description="What to ask again with, as long as it is not null: no job comes twice by it."),
+    ]
+
+    @classmethod
+    def of(cls, retried: Retried) -> RetriedJobs:
+        """Return what goes out of what was done."""
+        left = retried.next
+        return cls(retried.number, None if left is None else DeadJobs(kind=left.kind, as_of=left.as_of))

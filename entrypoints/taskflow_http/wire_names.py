@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 WIRE_NAMES: Final[Mapping[str, str]] = {
+    "as_of": "asOf",
     "due_date": "dueDate",
     "user_id": "userId",
     "items": "tasks",

@@ -32,11 +32,24 @@ class LedgerRepository(Protocol):
         ...
 
     async def load_expired(self, *, limit: int) -> tuple[Sequence[LedgerEntry], datetime]:
-        """Return running entries whose lease is out, locked, and the store's time; not those others hold."""
+        """Return running entries whose lease is out, locked, and the store's time; not those others hold.
+
+        Without their payloads, which may be large; saving such an entry keeps its payload.
+        """
         ...
 
-    async def load_dead(self, kind: str, *, limit: int) -> tuple[Sequence[LedgerEntry], datetime]:
-        """Return the oldest dead entries of a kind, locked, and the store's time; those others hold aside."""
+    async def load_dead(
+        self, kind: str, *, as_of: datetime | None, limit: int
+    ) -> tuple[Sequence[LedgerEntry], datetime]:
+        """Return dead entries of a kind, locked, and the store's time; not those others hold.
+
+        Those that have been dead for longest, without their payloads as in `load_expired`.
+
+        Args:
+            kind: Which.
+            as_of: Only of those that had died by this time; None for all.
+            limit: How many at most.
+        """
         ...
 
     async def due(self, *, limit: int) -> Sequence[UUID]:

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from taskflow_core.use_cases.auth.log_in import LogInAttempt
     from taskflow_core.use_cases.auth.register import Registration
     from taskflow_core.use_cases.auth.signing_in import SignedIn
-    from taskflow_core.use_cases.ledger.dead_letters import Retried
+    from taskflow_core.use_cases.ledger.dead_letters import DeadJobs, Retried
     from taskflow_core.use_cases.ledger.reconcile import Reconciled
     from taskflow_core.use_cases.ledger.run import Ran
     from taskflow_core.use_cases.ledger.sample import Sample
@@ -144,7 +144,7 @@ class UseCases:
     list_jobs: UseCase[JobQuery, Page[JobView]]
     count_jobs: Callable[[Actor], Coroutine[Any, Any, JobStats]]
     retry_job: UseCase[UUID, JobView]
-    retry_jobs: UseCase[str, Retried]
+    retry_jobs: UseCase[DeadJobs, Retried]
     discard_job: UseCase[UUID, JobView]
     add_sample: UseCase[Sample, JobView]
     run_job: Work

@@ -115,7 +115,7 @@ class TestTime:
         async with persistence.transactions() as unit:
             found = await unit.ledger.load(job.id)
             _, with_expired = await unit.ledger.load_expired(limit=1)
-            _, with_dead = await unit.ledger.load_dead("kind", limit=1)
+            _, with_dead = await unit.ledger.load_dead("kind", as_of=None, limit=1)
         assert found is not None
         for now in (found[1], with_expired, with_dead):
             assert is_about(now, datetime.now(UTC))
@@ -140,20 +140,59 @@ class TestLoading:
             entries, _ = await unit.ledger.load_expired(limit=2)
         assert [entry.id for entry in entries] == [job.id for job in old[:2]]
 
-    async def test_the_dead_of_a_kind_come_oldest_first(self, persistence: Persistence) -> None:
+    async def test_the_dead_of_a_kind_come_the_longest_dead_first(self, persistence: Persistence) -> None:
         dead = [await persistence.running_job() for _ in range(3)]
         for job in reversed(dead):
             await persistence.kill(job.id)
+            await persistence.age(SECOND)
         await persistence.kill((await persistence.running_job("other")).id)
         await persistence.new_job()
         async with persistence.transactions() as unit:
-            entries, _ = await unit.ledger.load_dead("kind", limit=10)
-            some, _ = await unit.ledger.load_dead("kind", limit=2)
-            none, _ = await unit.ledger.load_dead("nothing", limit=2)
-        assert [entry.id for entry in entries] == [job.id for job in dead]
-        assert [entry.id for entry in some] == [job.id for job in dead[:2]]
+            entries, _ = await unit.ledger.load_dead("kind", as_of=None, limit=10)
+            some, _ = await unit.ledger.load_dead("kind", as_of=None, limit=2)
+            none, _ = await unit.ledger.load_dead("nothing", as_of=None, limit=2)
+        assert [entry.id for entry in entries] == [job.id for job in reversed(dead)]
+        assert [entry.id for entry in some] == [job.id for job in dead[:0:-1]]
         assert list(none) == []
         assert entries[0].error == "It broke."
+
+    async def test_those_that_died_later_are_left_out(self, persistence: Persistence) -> None:
+        jobs = [await persistence.running_job() for _ in range(3)]
+        first, second = await persistence.kill(jobs[2].id), await persistence.kill(jobs[1].id)
+        async with persistence.transactions() as unit:
+            _, as_of = await unit.ledger.load_dead("kind", as_of=None, limit=1)
+        await persistence.age(SECOND)
+        await persistence.kill(jobs[0].id)
+        async with persistence.transactions() as unit:
+            entries, now = await unit.ledger.load_dead("kind", as_of=as_of, limit=10)
+            none, _ = await unit.ledger.load_dead("kind", as_of=as_of - HOUR, limit=10)
+            every, _ = await unit.ledger.load_dead("kind", as_of=now + HOUR, limit=10)
+        assert {entry.id for entry in entries} == {first.id, second.id}
+        assert list(none) == []
+        assert len(every) == 3
+
+    async def test_payloads_are_not_loaded_with_many_and_stay_what_they_are(
+        self, persistence: Persistence
+    ) -> None:
+        payload = {"text": NASTY}
+        dead = await persistence.running_job(payload=payload)
+        await persistence.kill(dead.id)
+        expired = await persistence.running_job(payload=payload)
+        await persistence.age(LEASE + SECOND)
+        async with persistence.transactions() as unit:
+            (died,), now = await unit.ledger.load_dead("kind", as_of=None, limit=1)
+            (ran,), _ = await unit.ledger.load_expired(limit=1)
+            assert (died.id, died.payload) == (dead.id, {})
+            assert (ran.id, ran.payload) == (expired.id, {})
+            died.retry(now)
+            ran.expire(now, 0)
+            unit.ledger.save(died)
+            unit.ledger.save(ran)
+            await unit.commit()
+        for job in (dead, expired):
+            stored = await persistence.job(job.id)
+            assert stored is not None
+            assert (stored.state, stored.payload) == (JobState.PENDING, payload)
 
     async def test_neither_waits_for_what_others_hold(self, concurrent_persistence: Persistence) -> None:
         persistence = concurrent_persistence
@@ -167,7 +206,7 @@ class TestLoading:
                 await holder.ledger.load(held.id)
             async with persistence.transactions() as unit:
                 found, _ = await unit.ledger.load_expired(limit=10)
-                found_dead, _ = await unit.ledger.load_dead("kind", limit=10)
+                found_dead, _ = await unit.ledger.load_dead("kind", as_of=None, limit=10)
         assert [entry.id for entry in found] == [expired[1].id]
         assert [entry.id for entry in found_dead] == [dead[1].id]
 

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine
 
 import taskflow_sqlalchemy
 from support.samples import new_session
-from taskflow_core import Origin, Unavailable
+from taskflow_core import NotifyOverdue, Origin, Unavailable
 from taskflow_embedded import PostgresServer
 from taskflow_sqlalchemy import (
     MigrationError,
@@ -31,6 +31,7 @@ from taskflow_sqlalchemy import (
 from taskflow_sqlalchemy.migrating import MIGRATOR_LOCK
 from taskflow_sqlalchemy.revisions import alembic_config, head_revision, known_revisions
 from taskflow_sqlalchemy.tables import REVISION
+from taskflow_system import SystemClock, Uuid7
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
@@ -285,6 +286,41 @@ def test_what_is_overdue_is_marked_in_steps_that_go_on_from_one_another(
     assert [due for due in begun_after if due == "-infinity"] == [begun_after[0], begun_after[6]]
     assert len(begun_after) == 6 + 2
     assert begun_after[1:6] == sorted(set(begun_after[1:6]))
+
+
+def test_a_time_that_python_cannot_hold_stops_no_migration(fresh_database_url: str) -> None:
+    _migrated_to("0003", fresh_database_url)
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        _add_overdue(connection, 1)
+        connection.execute("UPDATE tasks SET due_date = '-infinity'")
+        asyncio.run(migrate(fresh_database_url))
+        marked = "SELECT count(*) FROM tasks WHERE notified_due_date = due_date"
+        assert connection.execute(marked).fetchone() == (1,)
+
+
+async def test_schedulers_tell_of_nothing_before_the_last_migration_has_ended(
+    fresh_database_url: str,
+) -> None:
+    _migrated_to("0003", fresh_database_url)
+    engine = open_engine(fresh_database_url)
+    scan = NotifyOverdue(SqlAlchemyTransactions(engine), SystemClock(), Uuid7())
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        _add_overdue(connection, 10)
+        assert not await scan()
+        # What the last index is for is away: all before it is done, and then nothing more.
+        connection.execute("ALTER TABLE security_events RENAME TO away")
+        with pytest.raises(MigrationError, match="42P01"):
+            await migrate(fresh_database_url)
+        connection.execute("UPDATE tasks SET notified_due_date = NULL WHERE title IN ('1', '2')")
+        assert not await scan()
+        connection.execute("ALTER TABLE away RENAME TO security_events")
+        await migrate(fresh_database_url)
+        assert not await scan()
+        connection.execute("UPDATE tasks SET due_date = due_date - interval '1 day' WHERE title = '3'")
+        connection.execute("UPDATE scans SET due_at = now() WHERE name = 'overdue'")
+        assert await scan()
+        assert connection.execute("SELECT count(*) FROM ledger").fetchone() == (1,)
+    await engine.dispose()
 
 
 def _add_overdue(connection: psycopg.Connection[Any], number: int) -> None:

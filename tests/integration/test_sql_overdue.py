@@ -9,6 +9,7 @@ import pytest
 
 from support.samples import new_id
 from support.work import until
+from taskflow_core.use_cases.tasks.notify_overdue import TOLD_KEPT
 from taskflow_sqlalchemy.ledger_statements import REARM, TELL_OVERDUE
 
 Database = psycopg.Connection[Any]
@@ -31,7 +32,7 @@ def tasks(database: Database) -> list[UUID]:
 
 
 def tell(database: Database) -> int:
-    given = {"ids": [new_id() for _ in range(100)], "max_tries": 16}
+    given = {"ids": [new_id() for _ in range(100)], "max_tries": 16, "kept": TOLD_KEPT}
     return len(database.execute(TELL_OVERDUE, given).fetchall())
 
 
@@ -77,5 +78,7 @@ def test_what_was_told_of_is_not_in_the_scans_index(database: Database, tasks: l
 
     asyncio.run(until(is_empty))
     database.execute("SET enable_seqscan = off")
-    plan = database.execute("EXPLAIN " + TELL_OVERDUE, {"ids": [new_id()], "max_tries": 16}).fetchall()
+    plan = database.execute(
+        "EXPLAIN " + TELL_OVERDUE, {"ids": [new_id()], "max_tries": 16, "kept": 2}
+    ).fetchall()
     assert any("tasks_overdue_idx" in line for (line,) in plan)

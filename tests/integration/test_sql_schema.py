@@ -99,6 +99,17 @@ EVENT = (
 GOOD_EVENT: dict[str, Any] = {"id": None, "user_id": None}
 ATTEMPT = "INSERT INTO login_attempts VALUES (%(subject)s, %(number)s, now())"
 GOOD_ATTEMPT: dict[str, Any] = {"subject": "another", "number": 1}
+JOB = (
+    "INSERT INTO ledger (id, kind, payload, state, tries, max_tries, fence, run_at, lease_until, created_at, "
+    "finished_at) VALUES (gen_random_uuid(), 'kind', '{}', %(state)s, %(tries)s, 3, 0, %(run_at)s, "
+    "%(lease_until)s, %(created_at)s, %(finished_at)s)"
+)
+GOOD_JOB: dict[str, Any] = {
+    "state": "pending", "tries": 2, "run_at": "2026-01-01", "lease_until": None, "created_at": "2026-01-01",
+    "finished_at": None,
+}  # fmt: skip
+SCAN = "INSERT INTO scans VALUES ('another', %(due_at)s)"
+GOOD_SCAN: dict[str, Any] = {"due_at": "0001-01-02 00:00+00"}
 TAKEN = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
@@ -132,6 +143,20 @@ TAKEN = "01890a5d-ac96-774b-bcce-b302099a8057"
         (TASK, GOOD_TASK, {"completed_at": "2026-01-01"}, "tasks_completed_check"),
         (TASK, GOOD_TASK, {"version": 0}, "tasks_version_check"),
         (HISTORY, {"action": "created"}, {"action": "vanished"}, "task_history_action_check"),
+        (JOB, GOOD_JOB, {"state": "new"}, "ledger_state_check"),
+        (JOB, GOOD_JOB, {"tries": -1}, "ledger_tries_check"),
+        (JOB, GOOD_JOB, {"tries": 3}, "ledger_tries_check"),
+        (JOB, GOOD_JOB, {"tries": 4, "state": "dead", "finished_at": "2026-01-01"}, "ledger_tries_check"),
+        (JOB, GOOD_JOB, {"state": "running"}, "ledger_lease_check"),
+        (JOB, GOOD_JOB, {"state": "done"}, "ledger_finished_check"),
+        (JOB, GOOD_JOB, {"run_at": "-infinity"}, "ledger_times_check"),
+        (JOB, GOOD_JOB, {"run_at": "infinity"}, "ledger_times_check"),
+        (JOB, GOOD_JOB, {"run_at": "0044-03-15 BC"}, "ledger_times_check"),
+        (JOB, GOOD_JOB, {"created_at": "9999-12-31 00:00:01+00"}, "ledger_times_check"),
+        (JOB, GOOD_JOB, {"state": "running", "lease_until": "infinity"}, "ledger_times_check"),
+        (JOB, GOOD_JOB, {"state": "dead", "finished_at": "-infinity"}, "ledger_times_check"),
+        (SCAN, GOOD_SCAN, {"due_at": "-infinity"}, "scans_due_at_check"),
+        (SCAN, GOOD_SCAN, {"due_at": "infinity"}, "scans_due_at_check"),
     ],
 )
 def test_the_database_holds_the_invariants_by_itself(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from taskflow_core import JobNotDead, JobQuery, JobState, JobView, NotFound, Permission, Retried
+from taskflow_core import DeadJobs, JobNotDead, JobQuery, JobState, JobView, NotFound, Permission, Retried
 from taskflow_core.queries import LIMIT_DEFAULT
 from taskflow_http import job_schemas, parameters, patterns
 from taskflow_http.bodies import Body
@@ -61,12 +61,12 @@ async def retry_jobs(call: Call, services: Services) -> Reply:
     """Give all dead jobs of a kind their tries again."""
     body: job_schemas.DeadJobs = call.body
 
-    async def retry(kind: str, actor: Actor) -> Retried:
-        retried = await services.use_cases.retry_jobs(kind, actor)
-        log.info("jobs retried", kind=kind, number=retried.number, user=str(actor.id))
+    async def retry(command: DeadJobs, actor: Actor) -> Retried:
+        retried = await services.use_cases.retry_jobs(command, actor)
+        log.info("jobs retried", kind=command.kind, number=retried.number, user=str(actor.id))
         return retried
 
-    return await done_once(call, retry, body.kind, _retried_reply)
+    return await done_once(call, retry, body.command(), _retried_reply)
 
 
 async def discard_job(call: Call, services: Services) -> Reply:
@@ -96,7 +96,7 @@ def _job_reply(view: JobView) -> Reply:
 
 
 def _retried_reply(retried: Retried) -> Reply:
-    return json_reply(job_schemas.RetriedJobs(retried.number, retried.more))
+    return json_reply(job_schemas.RetriedJobs.of(retried))
 
 
 _KIND: Final = Parameter("kind", "kind", str, {"type": "string"} | patterns.JOB_KIND, "Those of this kind.")
@@ -173,7 +173,10 @@ OPERATIONS: Final = (
         name="retryJobs",
         tag="jobs",
         summary="Retry all dead jobs of a kind",
-        description="The oldest 1,000 of them in one call; `more` tells whether to ask again.",
+        description=(
+            "The 1,000 of them in one call that have been dead for longest. While `next` is not null, ask "
+            "again with it as the body: it comes to an end, since what dies again meanwhile is not retried."
+        ),
         handler=retry_jobs,
         permission=Permission.STEER_JOBS,
         idempotent_by_key=True,

@@ -113,35 +113,53 @@ class RetryJob:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadJobs:
+    """Which dead jobs: those of a kind that had died by a time; by now where there is none."""
+
+    kind: str
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Retried:
-    """How many dead jobs were given their tries again, and whether there may be more of them."""
+    """How many dead jobs were given their tries again.
+
+    Attributes:
+        next: What is left: those that were dead at the first call. None where there are no more.
+    """
 
     number: int
-    more: bool
+    next: DeadJobs | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RetryJobs:
-    """Give all dead jobs of a kind their tries again, the oldest first, `RETRY_STEP` in one call."""
+    """Give all dead jobs of a kind their tries again, `RETRY_STEP` in one call.
+
+    Those that have been dead for longest go first. Whoever goes on with `Retried.next` comes to an end, also
+    where they die again at once.
+    """
 
     transactions: Transactions
 
-    async def __call__(self, kind: str, actor: Actor) -> Retried:
-        """Return how many there were.
+    async def __call__(self, command: DeadJobs, actor: Actor) -> Retried:
+        """Return how many there were, and what to go on with.
 
         Raises:
             Forbidden: Without the permission to steer jobs.
-            InvalidInput: The kind is none.
+            InvalidInput: The kind is none, or the time.
         """
         actor.require(Permission.STEER_JOBS)
-        check_fields(FIELD_RULES, {"kind": kind})
+        given = check_fields(FIELD_RULES, {"kind": command.kind, "as_of": command.as_of})
         async with self.transactions(actor.once) as transaction:
             transaction.replay()
-            jobs, now = await transaction.ledger.load_dead(kind, limit=RETRY_STEP)
+            jobs, now = await transaction.ledger.load_dead(**given, limit=RETRY_STEP)
             for job in jobs:
                 job.retry(now)
                 transaction.ledger.save(job)
-            retried = Retried(len(jobs), more=len(jobs) == RETRY_STEP)
+            began = min(given["as_of"] or now, now)
+            following = DeadJobs(command.kind, began) if len(jobs) == RETRY_STEP else None
+            retried = Retried(len(jobs), following)
             await transaction.commit(retried)
         return retried
 

@@ -15,7 +15,17 @@ from support.cli import Cli
 from support.samples import NOW, World, new_id
 from taskflow_cli import watching
 from taskflow_cli.tables import FOLD
-from taskflow_core import Actor, JobState, JobStats, LedgerEntry, Role, Unavailable
+from taskflow_core import (
+    Actor,
+    DeadJobs,
+    JobState,
+    JobStats,
+    LedgerEntry,
+    Retried,
+    RetryJobs,
+    Role,
+    Unavailable,
+)
 from taskflow_core.ledger import ERROR_MAX
 from taskflow_core.security_events import FORMER_EMAIL
 
@@ -183,6 +193,27 @@ def test_more_than_a_step_of_dead_jobs_are_tried_again_each_once(
     jobs = [dead() for _ in range(5)]
     assert taskflow.json("jobs", "retry", "--all-of", "task.overdue", "--yes") == {"retried": 5}
     assert sorted(world.queue.hints) == sorted(job.id for job in jobs)
+
+
+def test_those_that_die_again_meanwhile_are_not_tried_again_instead_of_others(
+    taskflow: Cli, world: World, dead: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskflow_core.use_cases.ledger.dead_letters.RETRY_STEP", 2)
+    jobs = [dead() for _ in range(5)]
+    retry = RetryJobs.__call__
+
+    async def retry_and_die(self: RetryJobs, command: DeadJobs, actor: Actor) -> Retried:
+        retried = await retry(self, command, actor)
+        world.clock.forward()
+        for job in world.jobs():
+            if job.state is JobState.PENDING:
+                job.claim(world.clock.now)
+                job.fail("The server said no.", world.clock.now, 0, final=True)
+        return retried
+
+    monkeypatch.setattr(RetryJobs, "__call__", retry_and_die)
+    assert taskflow.json("jobs", "retry", "--all-of", "task.overdue", "--yes") == {"retried": 5}
+    assert [world.store.ledger[job.id].fence for job in jobs] == [1] * 5
 
 
 @pytest.mark.parametrize("verb", ["retry", "discard"])

@@ -13,6 +13,7 @@ from taskflow_core import (
     Batch,
     BatchAction,
     BatchItem,
+    DeadJobs,
     EventQuery,
     Forbidden,
     HistoryQuery,
@@ -99,7 +100,7 @@ TO_JOBS: dict[str, Use] = {
 TO_USERS |= {
     "list_jobs": lambda on, who, _: on.list_jobs(JobQuery(), who),
     "count_jobs": lambda on, who, _: on.count_jobs(who),
-    "retry_jobs": lambda on, who, _: on.retry_jobs("kind", who),
+    "retry_jobs": lambda on, who, _: on.retry_jobs(DeadJobs("kind"), who),
     "add_sample": lambda on, who, _: on.add_sample(Sample(), who),
 }
 USES = TO_TASKS | TO_USERS | TO_SESSIONS | TO_JOBS

@@ -7,6 +7,7 @@ import pytest
 
 from support.samples import NOW, World, actor, new_id
 from taskflow_core import (
+    DeadJobs,
     InvalidInput,
     JobKind,
     JobNotDead,
@@ -71,7 +72,7 @@ class TestWatching:
     async def test_a_kind_is_a_text(self, world: World, admin: User, kind: str) -> None:
         for ask in (
             world.use_cases.list_jobs(JobQuery(kind=kind), actor(admin)),
-            world.use_cases.retry_jobs(kind, actor(admin)),
+            world.use_cases.retry_jobs(DeadJobs(kind), actor(admin)),
         ):
             with pytest.raises(InvalidInput) as caught:
                 await ask
@@ -109,18 +110,53 @@ class TestRetrying:
         monkeypatch.setattr(dead_letters, "RETRY_STEP", 2)
         jobs = [dead(world) for _ in range(3)]
         other, waiting = dead(world, "other"), world.add_job(run_at=NOW + SECOND)
-        first = await world.use_cases.retry_jobs("kind", actor(admin))
-        assert (first.number, first.more) == (2, True)
+        first = await world.use_cases.retry_jobs(DeadJobs("kind"), actor(admin))
+        assert (first.number, first.next) == (2, DeadJobs("kind", NOW))
         assert [world.store.ledger[job.id].state for job in jobs] == [
             JobState.PENDING,
             JobState.PENDING,
             JobState.DEAD,
         ]
-        second = await world.use_cases.retry_jobs("kind", actor(admin))
-        assert (second.number, second.more) == (1, False)
+        assert first.next is not None
+        second = await world.use_cases.retry_jobs(first.next, actor(admin))
+        assert (second.number, second.next) == (1, None)
         assert world.store.ledger[other.id] == other
         assert world.store.ledger[waiting.id] == waiting
         assert list(world.queue.hints) == [job.id for job in jobs]
+
+    async def test_that_comes_to_an_end_also_where_they_die_again_at_once(
+        self, world: World, admin: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dead_letters, "RETRY_STEP", 2)
+        jobs = [dead(world) for _ in range(5)]
+        left: DeadJobs | None = DeadJobs("kind")
+        retried = []
+        while left is not None:
+            step = await world.use_cases.retry_jobs(left, actor(admin))
+            retried.append(step.number)
+            left = step.next
+            world.clock.forward()
+            for job in world.jobs():
+                if job.state is JobState.PENDING:
+                    job.claim(world.clock.now)
+                    job.fail("It broke.", world.clock.now, 0, final=True)
+        assert retried == [2, 2, 1]
+        assert [world.store.ledger[job.id].fence for job in jobs] == [2] * 5
+
+    async def test_a_time_to_come_is_no_later_than_now(
+        self, world: World, admin: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dead_letters, "RETRY_STEP", 1)
+        dead(world)
+        early = await world.use_cases.retry_jobs(DeadJobs("kind", NOW - SECOND), actor(admin))
+        assert (early.number, early.next) == (0, None)
+        step = await world.use_cases.retry_jobs(DeadJobs("kind", NOW + SECOND), actor(admin))
+        assert (step.number, step.next) == (1, DeadJobs("kind", NOW))
+
+    async def test_a_time_has_an_offset(self, world: World, admin: User) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            await world.use_cases.retry_jobs(DeadJobs("kind", NOW.replace(tzinfo=None)), actor(admin))
+        assert [fault.path for fault in caught.value.faults] == [("as_of",)]
 
 
 class TestDiscarding:

@@ -14,6 +14,7 @@ from taskflow_core.ledger import (
     ERROR_MAX,
     KIND_MAX,
     LEASE,
+    PAYLOAD_MAX,
     TIME_LIMIT,
     TRIES,
     check_kind,
@@ -82,6 +83,19 @@ class TestCreation:
     def test_it_has_tries_and_not_too_many(self, tries: int) -> None:
         with pytest.raises(ValueError, match="between 1 and 100"):
             LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW, max_tries=tries)
+
+    @pytest.mark.parametrize("text", ["x" * (PAYLOAD_MAX - 9), "ä" * ((PAYLOAD_MAX - 9) // 2)])
+    def test_a_payload_has_its_bound_in_bytes(self, text: str) -> None:
+        assert PAYLOAD_MAX == 64 * 1024
+        job = LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW, payload={"a": text})
+        assert job.payload == {"a": text}
+        with pytest.raises(ValueError, match="65536 bytes of JSON at most"):
+            LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW, payload={"a": text + "xx"})
+
+    @pytest.mark.parametrize("payload", [{"a\0": "b"}, {"a": "b\0"}, {"a": "\ud800"}])
+    def test_a_payload_is_text_that_can_be_stored(self, payload: dict[str, str]) -> None:
+        with pytest.raises(ValueError, match="must"):
+            LedgerEntry.create(id=new_id(), kind="a.kind", now=NOW, payload=payload)
 
     @pytest.mark.parametrize("delay", [DELAY_MAX, -DELAY_MAX])
     def test_it_can_wait_for_years(self, delay: timedelta) -> None:

@@ -14,6 +14,7 @@ from taskflow_core import (
     BatchAction,
     BatchFailed,
     BatchItem,
+    DeadJobs,
     Forbidden,
     KeyReused,
     NewTask,
@@ -70,7 +71,7 @@ async def retry_job(world: World, who: Actor) -> object:
 
 
 async def retry_jobs(world: World, who: Actor) -> object:
-    return await world.use_cases.retry_jobs("kind", who)
+    return await world.use_cases.retry_jobs(DeadJobs("kind"), who)
 
 
 USES: dict[str, Callable[[World, Actor], Awaitable[object]]] = {

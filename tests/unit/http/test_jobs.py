@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from support.http_world import NOBODY, World
-from taskflow_core import Actor, Forbidden, JobQuery, JobState, Role
+from taskflow_core import Actor, DeadJobs, Forbidden, JobQuery, JobState, Role
 from taskflow_core.use_cases.ledger import dead_letters
 
 
@@ -179,13 +179,45 @@ async def test_all_dead_jobs_of_a_kind_are_retried(world: World, monkeypatch: py
     monkeypatch.setattr(dead_letters, "RETRY_STEP", 2)
     chosen, other = [world.job("a", dead=True) for _ in range(3)], world.job("b", dead=True)
 
-    answers = [await world.send("admin", "POST", "/jobs/dead/retry", json={"kind": "a"}) for _ in range(3)]
+    body: dict[str, Any] | None = {"kind": "a"}
+    answers = []
+    while body:
+        answers.append((await world.send("admin", "POST", "/jobs/dead/retry", json=body)).json())
+        body = answers[-1]["next"]
 
-    assert [answer.json() for answer in answers] == [
-        {"retried": 2, "more": True}, {"retried": 1, "more": False}, {"retried": 0, "more": False},
-    ]  # fmt: skip
+    assert answers == [
+        {"retried": 2, "next": {"kind": "a", "asOf": "2030-01-01T00:00:00Z"}},
+        {"retried": 1, "next": None},
+    ]
     states = {id: entry.state for id, entry in world.store.ledger.items()}
     assert states == dict.fromkeys(chosen, JobState.PENDING) | {other: JobState.DEAD}
+
+
+async def test_what_dies_again_is_not_retried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "RETRY_STEP", 1)
+    ids = [world.job("a", dead=True) for _ in range(3)]
+    body: dict[str, Any] | None = {"kind": "a"}
+    retried = 0
+    while body:
+        answer = (await world.send("admin", "POST", "/jobs/dead/retry", json=body)).json()
+        retried, body = retried + answer["retried"], answer["next"]
+        world.clock.advance(seconds=1)
+        for job in world.store.ledger.values():
+            if job.state is JobState.PENDING:
+                job.claim(world.clock())
+                job.fail("It was told to fail.", world.clock(), 0.5, final=True)
+    assert retried == 3
+    assert [world.store.ledger[id].fence for id in ids] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("as_of", ["2030-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "soon", 5, ["now"]])
+async def test_no_time_at_all(world: World, as_of: Any) -> None:
+    id = world.job("a", dead=True)
+
+    answer = await world.send("admin", "POST", "/jobs/dead/retry", json={"kind": "a", "asOf": as_of})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/asOf")
+    assert world.store.ledger[id].state is JobState.DEAD
 
 
 async def test_it_is_logged_who_decided_on_which_dead_job(world: World) -> None:
@@ -238,7 +270,7 @@ async def test_the_use_case_looks_too(world: World) -> None:
     user = Actor.of(world.people["user"].id, Role.USER)
     for asked in (
         world.use_cases.list_jobs(JobQuery(), user), world.use_cases.count_jobs(user),
-        world.use_cases.find_job(world.job(), user), world.use_cases.retry_jobs("a", user),
+        world.use_cases.find_job(world.job(), user), world.use_cases.retry_jobs(DeadJobs("a"), user),
     ):  # fmt: skip
         with pytest.raises(Forbidden):
             await asked

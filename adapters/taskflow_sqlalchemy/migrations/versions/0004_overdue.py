@@ -1,6 +1,7 @@
 """What is overdue by now counts as told of; indexes of tables that are in use while these are built.
 
-Outside of a transaction, each step by itself: where one fails, all of it can be run again.
+Outside of a transaction, each step by itself: where one fails, all of it can be run again. Only the scan that
+tells of what falls overdue from now on is committed with the revision: nothing is told of before.
 
 Revision: 0004, after 0003
 """
@@ -38,7 +39,7 @@ _INDEXES = (
 
 
 def upgrade() -> None:
-    """Mark, then index."""
+    """Mark, index, and then begin to tell."""
     with op.get_context().autocommit_block():
         _mark_overdue()
         # Building waits for every transaction that is older than it, a backup's too; nobody waits for it.
@@ -54,6 +55,7 @@ def upgrade() -> None:
                 if_not_exists=True,
             )
         op.execute("RESET lock_timeout")
+    op.execute("INSERT INTO scans (name, due_at) VALUES ('overdue', now()) ON CONFLICT DO NOTHING")
 
 
 def _mark_overdue() -> None:
@@ -69,7 +71,8 @@ def _mark_overdue() -> None:
         f"ORDER BY due_date, id LIMIT {_STEP} FOR NO KEY UPDATE SKIP LOCKED), "
         "marked AS (UPDATE tasks SET notified_due_date = due_date "
         "WHERE id = ANY(ARRAY(SELECT id FROM step))) "
-        "SELECT due_date AS due, id FROM step ORDER BY due_date DESC, id DESC LIMIT 1"
+        # As text: whatever was written by hand, Python need not hold it.
+        "SELECT due_date::text AS due, id FROM step ORDER BY due_date DESC, id DESC LIMIT 1"
     )
     began = op.get_bind().execute(sa.text("SELECT now()")).scalar_one()
     # Once more for what others held; what they hold still is told of.
