@@ -119,6 +119,15 @@ class TestOverdue:
         (job,) = world.jobs(JobKind.TASK_OVERDUE)
         assert job.state is JobState.DONE
 
+    async def test_nor_later_when_notices_are_wanted_again(self, world: World) -> None:
+        task = self.overdue(world, notifications=False)
+        await scan(world)
+        wanted = UserChange(task.user_id, UserChanges(notifications=True))
+        await world.use_cases.change_user(wanted, actor(world.store.users[task.user_id]))
+        await scan(world)
+        assert world.notifier.sent == []
+        assert len(world.jobs(JobKind.TASK_OVERDUE)) == 1
+
     async def test_nor_is_who_is_gone(self, world: World) -> None:
         task = self.overdue(world)
         await world.use_cases.notify_overdue()
