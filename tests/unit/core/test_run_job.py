@@ -363,20 +363,19 @@ async def some_rounds() -> None:
 
 
 class Moved:
-    """The loop's clock, which stands still from when it is first moved on."""
+    """The loop's clock, moved on by hand: what a test takes itself is nothing beside a lease."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._clock: LoopClock | None = None
 
     async def until(self, holds: Callable[[], bool] = lambda: False) -> None:
         """Move it on, a little at a time."""
-        self._clock = clock = self._clock or LoopClock()
-        for _ in range(1_000):
-            if holds():
-                return
-            self.seconds += 0.25
-            await clock.move(0.25)
+        with LoopClock() as clock:
+            for _ in range(1_000):
+                if holds():
+                    return
+                self.seconds += 0.25
+                await clock.move(0.25)
         pytest.fail("it never came to hold")
 
 
@@ -679,11 +678,10 @@ class TestStuck:
         async def handler(job: LedgerEntry) -> None:
             if lost_in is not None:
                 lost_in.store.ledger[job.id].claim(NOW)
-            while not let_go.is_set():
-                try:
-                    await let_go.wait()
-                except asyncio.CancelledError:
-                    continue
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                await let_go.wait()
 
         return let_go, handler
 
