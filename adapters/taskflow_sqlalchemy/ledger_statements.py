@@ -229,9 +229,11 @@ DELETE FROM ledger WHERE id = ANY(ARRAY(SELECT id FROM gone))
 
 REMOVE_DEAD: Final = """
 WITH gone AS (
-  SELECT id FROM ledger
-  WHERE state = 'dead' AND kind = ANY(%(kinds)s::text[]) AND finished_at < now() - %(kept)s::interval
-  LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+  SELECT old.id FROM unnest(%(kinds)s::text[]) AS known(kind) CROSS JOIN LATERAL (
+    SELECT id FROM ledger
+    WHERE state = 'dead' AND ledger.kind = known.kind AND finished_at < now() - %(kept)s::interval
+    ORDER BY finished_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+  ) AS old LIMIT %(limit)s
 )
 DELETE FROM ledger WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """

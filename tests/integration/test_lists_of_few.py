@@ -1,6 +1,9 @@
 """Lists of jobs and events read what they show, however much there is of everything else."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -8,8 +11,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from support.samples import NOW, OPERATOR
-from taskflow_core import EventQuery, EventType, JobQuery, JobState, NewUser, UseCases
-from taskflow_sqlalchemy import SqlAlchemyLedgerReads, SqlAlchemySessionReads
+from taskflow_core import EventQuery, EventType, JobKind, JobQuery, JobState, NewUser, UseCases
+from taskflow_sqlalchemy import SqlAlchemyLedgerReads, SqlAlchemySessionReads, SqlAlchemyTransactions
 
 JOBS = """
 INSERT INTO ledger (id, kind, payload, state, tries, max_tries, fence, run_at, created_at, finished_at)
@@ -19,6 +22,13 @@ SELECT uuidv7(make_interval(secs => n)), CASE WHEN n IN (3, 7) THEN 'rare' ELSE 
 FROM generate_series(1, 5000) AS n
 """
 """The rare ones are the oldest."""
+DEAD = """
+INSERT INTO ledger (id, kind, payload, state, tries, max_tries, fence, run_at, created_at, finished_at)
+SELECT uuidv7(make_interval(secs => n)), CASE n % 2 WHEN 0 THEN 'task.overdue' ELSE 'kind 1' END, '{}',
+       'dead', 3, 3, 3, now(), now(), now() - make_interval(secs => n)
+FROM generate_series(1, 5000) AS n
+"""
+"""The younger, the longer dead."""
 EVENTS = """
 INSERT INTO security_events (id, user_id, type, at, detail)
 SELECT uuidv7(make_interval(secs => n)), %s, CASE n WHEN 3 THEN 'role.changed' ELSE 'login.new_device' END,
@@ -55,6 +65,44 @@ async def test_a_page_costs_the_same_however_many_other_jobs_there_are(
     database.execute("ANALYZE ledger")
     page = await SqlAlchemyLedgerReads(engine).jobs(query, NOW)
     assert len(page.items) == found
+    assert 0 < pages_read(database) < PAGES_MAX
+
+
+async def retry(engine: AsyncEngine, as_of: datetime | None) -> int:
+    async with SqlAlchemyTransactions(engine)() as unit:
+        return len((await unit.ledger.load_dead("kind 1", as_of=as_of, limit=5))[0])
+
+
+async def clean_up(engine: AsyncEngine) -> int:
+    async with SqlAlchemyTransactions(engine)() as unit:
+        return await unit.upkeep.remove(JobKind.CLEAN_LEDGER, limit=5)
+
+
+async def look(engine: AsyncEngine) -> int:
+    query = JobQuery(kind="kind 1", state=JobState.DEAD, limit=5)
+    return len((await SqlAlchemyLedgerReads(engine).jobs(query, NOW)).items)
+
+
+@pytest.mark.parametrize(
+    ("ask", "found"),
+    [
+        (partial(retry, as_of=None), 5),
+        (partial(retry, as_of=datetime(2001, 1, 1, tzinfo=UTC)), 0),
+        (clean_up, 0),
+        (look, 5),
+    ],
+    ids=["retry", "retry of long ago", "clean up", "list"],
+)
+async def test_what_is_dead_costs_the_same_however_much_of_it_there_is(
+    engine: AsyncEngine,
+    database: psycopg.Connection[Any],
+    ask: Callable[[AsyncEngine], Awaitable[int]],
+    found: int,
+) -> None:
+    database.execute("CREATE EXTENSION pg_stat_statements")
+    database.execute(DEAD)
+    database.execute("ANALYZE ledger")
+    assert await ask(engine) == found
     assert 0 < pages_read(database) < PAGES_MAX
 
 
