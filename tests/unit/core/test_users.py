@@ -107,15 +107,14 @@ def test_no_mail_goes_to_whom_another_address_is(word: str) -> None:
 
 
 def test_an_email_is_kept_in_another_letter_case_or_refused() -> None:
-    for point in {*range(0x20, 0x110000)} - {*range(0xD800, 0xE000)}:
-        letter = unicodedata.normalize("NFKC", chr(point))
-        if len(letter) != 1:
-            continue
+    folded = [c for c in map(chr, range(0x110000)) if c.casefold() != c == unicodedata.normalize("NFKC", c)]
+    assert len(folded) > 1000
+    for letter in folded:
         try:
             kept = check_email(f"{letter}@b").removesuffix("@b")
         except ValueError:
             continue
-        assert kept in (letter.lower(), letter.upper()), hex(point)
+        assert kept in (letter.lower(), letter.upper()), letter
 
 
 # A ligature, a capital and an accent each: folding one makes a place for the next.
