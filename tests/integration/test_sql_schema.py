@@ -1,6 +1,7 @@
 """The migrations, the tables as SQLAlchemy sees them and the error table tell the same story."""
 
-from typing import Any
+from functools import partial
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -10,6 +11,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskflow_core import TaskFlowError
+from taskflow_core.ledger import LEASE
+from taskflow_sqlalchemy import SqlAlchemyClaims
 from taskflow_sqlalchemy.errors import CONSTRAINTS, translated
 from taskflow_sqlalchemy.tables import metadata
 
@@ -177,3 +180,27 @@ def test_the_database_holds_the_invariants_by_itself(
     assert caught.value.diag.constraint_name == constraint
     assert isinstance(translated(caught.value), TaskFlowError)
     database.execute(statement, good)
+
+
+BACK = "UPDATE ledger SET state = 'pending', {}finished_at = NULL, run_at = now() WHERE state = 'dead'"
+
+
+@pytest.mark.parametrize(
+    "by_hand", [BACK.format(""), "UPDATE ledger SET max_tries = 2 WHERE state = 'pending'"]
+)
+async def test_what_would_stop_every_claim_is_refused_and_the_next_job_is_claimed(
+    engine: AsyncEngine, database: psycopg.Connection[Any], by_hand: LiteralString
+) -> None:
+    died = {"state": "dead", "tries": 3, "finished_at": "2026-01-01"}
+    database.execute(JOB, GOOD_JOB)
+    database.execute(JOB, GOOD_JOB | died)
+    with pytest.raises(psycopg.errors.CheckViolation) as caught:
+        database.execute(by_hand)
+    assert caught.value.diag.constraint_name == "ledger_tries_check"
+    claim = partial(SqlAlchemyClaims(engine), None, kinds=["kind"], lease=LEASE)
+    claimed = [await claim(), await claim()]
+    assert [job.tries if job else None for job in claimed] == [3, None]
+    # As docs/jobs.md has it.
+    database.execute(BACK.format("tries = 0, "))
+    job = await claim()
+    assert (job.tries if job else None) == 1
