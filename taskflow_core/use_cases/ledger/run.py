@@ -216,7 +216,7 @@ class RunJob:
                 end(held, now)
                 transaction.ledger.save(held)
                 await transaction.commit()
-        except TaskFlowError:
+        except Exception:  # noqa: BLE001 - whatever it is, nobody knows how the job stands
             return None
         return held
 
@@ -224,4 +224,7 @@ class RunJob:
         """Return what is kept of an error: no stack, and of ours no more than anybody may read."""
         if isinstance(error, TaskFlowError):
             return error.detail
-        return self.redact(f"{type(error).__name__}: {error}")
+        try:
+            return self.redact(f"{type(error).__name__}: {error}")
+        except Exception:  # noqa: BLE001 - an error that cannot even say what it is
+            return type(error).__name__

@@ -154,6 +154,20 @@ class TestFailed:
         await runner(world, doing, redact=lambda text: text.replace("secret", "*"))()
         assert world.store.ledger[job.id].error == "LookupError: by postgresql://me:*@here"
 
+    async def test_of_one_that_cannot_say_what_it_is_the_name_is_kept(
+        self, world: World, doing: Doing
+    ) -> None:
+        class OddError(Exception):
+            def __str__(self) -> str:
+                return str(self.args[5])
+
+        job = world.add_job()
+        doing.raises = OddError()
+        ran = await runner(world, doing)()
+        stored = world.store.ledger[job.id]
+        assert ran == Ran(doing.seen[0], Outcome.FAILED, "OddError", stored)
+        assert (stored.state, stored.error) == (JobState.PENDING, "OddError")
+
     async def test_an_effect_that_fails_leaves_nothing_behind(self, world: World, doing: Doing) -> None:
         job = world.add_job()
 
@@ -291,13 +305,14 @@ class TestLost:
         assert ran is not None
         assert ran.outcome is Outcome.LOST
 
+    @pytest.mark.parametrize("failure", [Unavailable, UnicodeError], ids=["of ours", "of another"])
     async def test_so_is_one_whose_end_cannot_be_written(
-        self, world: World, doing: Doing, monkeypatch: pytest.MonkeyPatch
+        self, world: World, doing: Doing, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
     ) -> None:
         job = world.add_job()
 
         async def away(*_: object) -> None:
-            raise Unavailable
+            raise failure
 
         doing.raises = LookupError("first")
         run = runner(world, doing)
@@ -637,6 +652,55 @@ class TestLease:
         ran = await runner(world, doing, time_limit=self.LONG)()
         assert ran == Ran(doing.seen[0], Outcome.LOST)
         assert renewed
+
+    async def test_it_counts_from_before_the_claim_was_asked(
+        self, world: World, doing: Doing, renewed: list[Exception | None], moved: Moved
+    ) -> None:
+        world.add_job()
+        self.answers = [Unavailable() for _ in range(1_000)]
+
+        async def slow(hint: UUID | None, **given: Any) -> LedgerEntry | None:
+            claimed = await MemoryClaims(world.store)(hint, **given)
+            await moved.until(lambda: moved.seconds >= 8)
+            return claimed
+
+        async def hang(_: LedgerEntry) -> None:
+            await moved.until()
+
+        doing.does = hang
+        ran = await RunJob(slow, world.transactions, {"kind": doing}, lambda: 0.5, self.LONG)()
+        assert ran == Ran(doing.seen[0], Outcome.LOST)
+        assert renewed
+        assert 15 < moved.seconds <= LEASE.total_seconds()
+
+    async def test_and_from_before_a_renewal_was(
+        self, world: World, doing: Doing, moved: Moved, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.add_job()
+        asked: list[float] = []
+        really = MemoryTransaction.commit
+
+        async def commit(unit: MemoryTransaction, outcome: object = None) -> None:
+            if unit.ledger.renewed:
+                asked.append(moved.seconds)
+                if len(asked) > 1:
+                    raise Unavailable
+                await really(unit, outcome)
+                # The answer takes a while.
+                while moved.seconds < asked[0] + 8:  # noqa: ASYNC110 - the handler moves the clock on
+                    await asyncio.sleep(0)
+                return
+            await really(unit, outcome)
+
+        async def hang(_: LedgerEntry) -> None:
+            await moved.until()
+
+        monkeypatch.setattr(MemoryTransaction, "commit", commit)
+        doing.does = hang
+        ran = await runner(world, doing, time_limit=self.LONG)()
+        assert ran == Ran(doing.seen[0], Outcome.LOST)
+        assert len(asked) > 1
+        assert asked[0] + 15 < moved.seconds <= asked[0] + LEASE.total_seconds()
 
     async def test_a_renewal_under_way_ends_before_the_effect(
         self, world: World, doing: Doing, monkeypatch: pytest.MonkeyPatch, moved: Moved
