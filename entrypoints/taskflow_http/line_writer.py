@@ -81,19 +81,18 @@ class LineWriter:
                 self._lost = 0
         return self._telling.lost
 
-    def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """Return whether nothing waits any more, which is waited for so many seconds at most."""
+    def flush(self, seconds: float) -> None:
+        """Wait until nothing waits any more, for so many seconds at most."""
         ends = time.monotonic() + seconds
         while self._lines and time.monotonic() < ends:
             time.sleep(_PAUSE_SECONDS / 8)
-        return not self._lines
 
     def close(self) -> None:
-        """Flush before threads end; what comes later is written directly if somebody reads, else lost."""
-        if self.flush():
-            self._is_direct = True
-        else:
+        """Take leave of the thread, which is about to end: from now on write directly, if somebody reads."""
+        if self._lines:
             self._max_lines = 0
+        else:
+            self._is_direct = True
 
     def forget(self) -> None:
         """Begin anew in a process that was forked: what waits is its parent's, and so is who writes it."""
@@ -211,13 +210,18 @@ def _grouped(lines: list[_Line]) -> Iterator[list[_Line]]:
 _writers: Final[WeakSet[LineWriter]] = WeakSet()
 
 
-def flush_lines() -> None:
-    """Have written what waits in this process, before it ends without Python's own end of it."""
+def flush_lines(seconds: float = FLUSH_SECONDS) -> None:
+    """Give what waits in this process so long to be written.
+
+    That is done wherever Python ends the process; who ends it otherwise calls this.
+    """
+    ends = time.monotonic() + seconds
     for writer in list(_writers):
-        writer.flush()
+        writer.flush(ends - time.monotonic())
 
 
 def _close_all() -> None:
+    flush_lines()
     for writer in list(_writers):
         writer.close()
 

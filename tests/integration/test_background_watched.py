@@ -1,16 +1,19 @@
 """`taskflow worker` and `taskflow scheduler` as processes: what dies is started again, read or unread."""
 
+import asyncio
 import os
 import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from support.processes import TASKFLOW, Background, environment, run
+from support.pipes import fill
+from support.processes import TASKFLOW, Background, environment, free_port, run
 from support.work import until
 from support.workers import add_job, row
 from taskflow_core import JobState
@@ -76,15 +79,18 @@ def test_settings_that_cannot_be_used_are_told_before_anything_is_started(
     assert ended.stderr.startswith("Error: TASKFLOW_SMTP_URL must name a file of certificates")
 
 
-def start_with_a_pipe(command: str, cwd: Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Return a process and the end of a pipe where all is read that it says."""
+def start_with_a_pipe(
+    command: str, cwd: Path, env: dict[str, str], *, held: bool = False
+) -> tuple[subprocess.Popen[bytes], int, int]:
+    """Return a process and both ends of a pipe where it says all; the writable one is closed unless held."""
     readable, writable = os.pipe()
     process = subprocess.Popen(
-        [str(TASKFLOW), command], cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL, stdout=writable,
-        stderr=writable,
+        [str(TASKFLOW), *command.split()], cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL,
+        stdout=writable, stderr=writable,
     )  # fmt: skip
-    os.close(writable)
-    return process, readable
+    if not held:
+        os.close(writable)
+    return process, readable, writable
 
 
 def read_until(readable: int, words: bytes) -> None:
@@ -104,7 +110,7 @@ async def test_when_nobody_reads_its_log_any_more_the_work_goes_on(
     command: str,
 ) -> None:
     works = is_reconciled if command == "scheduler" else is_done
-    process, readable = start_with_a_pipe(command, tmp_path, env)
+    process, readable, _ = start_with_a_pipe(command, tmp_path, env)
     try:
         read_until(readable, b"TaskFlow ")
         os.close(readable)
@@ -119,6 +125,62 @@ async def test_when_nobody_reads_its_log_any_more_the_work_goes_on(
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("command", ["scheduler", "worker"])
+async def test_while_nobody_reads_its_log_the_work_goes_on(
+    tmp_path: Path,
+    env: dict[str, str],
+    transactions: SqlAlchemyTransactions,
+    database: psycopg.Connection[Any],
+    command: str,
+) -> None:
+    works = is_reconciled if command == "scheduler" else is_done
+    process, readable, writable = start_with_a_pipe(command, tmp_path, env, held=True)
+    try:
+        read_until(readable, b"TaskFlow ")
+        (child,) = children(process.pid)
+        fill(writable)
+        for _ in range(2):
+            await works(transactions, database)
+        os.kill(child, signal.SIGKILL)
+        await until(lambda: children(process.pid) not in ([], [child]), 60)
+        for _ in range(2):
+            await works(transactions, database)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(readable)
+        os.close(writable)
+
+
+@pytest.mark.parametrize("command", ["serve", "serve --processes 2"])
+async def test_while_nobody_reads_its_log_the_api_answers(
+    tmp_path: Path, env: dict[str, str], command: str
+) -> None:
+    port = free_port()
+    more = {"TASKFLOW_JWT_SECRET": "s" * 32, "TASKFLOW_PORT": str(port)}
+    process, readable, writable = start_with_a_pipe(command, tmp_path, env | more, held=True)
+    try:
+        read_until(readable, b"TaskFlow ")
+        fill(writable)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            for _ in range(20):
+                # Each is a line in the log.
+                assert (await client.get("/tasks")).status_code == 401
+            if command != "serve":
+                ended = children(process.pid)[0]
+                os.kill(ended, signal.SIGKILL)
+                await until(lambda: len(set(children(process.pid)) - {ended}) == 2, 60)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(readable)
+        os.close(writable)
 
 
 async def is_done(transactions: SqlAlchemyTransactions, database: psycopg.Connection[Any]) -> None:

@@ -5,6 +5,7 @@ import pickle
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +30,7 @@ from taskflow_embedded import ValkeyServer, throwaway_valkey
 from taskflow_rq import RqQueue
 from taskflow_sqlalchemy import SqlAlchemyClaims, SqlAlchemyTransactions
 from taskflow_system import SystemChance
+from taskflow_worker.slots import Slots
 from taskflow_worker.worker import run_worker
 
 LIST = "rq:queue:taskflow"
@@ -303,13 +305,16 @@ def junk(redis: Redis, count: int) -> None:
         )
 
 
-async def test_jobs_of_a_committed_unit_run_at_once_and_once(
+async def test_jobs_of_a_committed_unit_are_hinted_at_and_run_once(
     transactions: SqlAlchemyTransactions,
     database: psycopg.Connection[Any],
     redis: Redis,
     redis_url: str,
     run_job: RunJob,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # It does not look by itself but when it begins.
+    monkeypatch.setattr("taskflow_worker.worker.Slots", partial(Slots, poll_seconds=3600.0))
     async with working(run_job, redis_url):
         await listens(redis)
         made: list[UUID] = []

@@ -168,6 +168,33 @@ def test_one_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
         assert those.stop() == 0
 
 
+KILLED_FIRST = """
+said = say
+
+def say(*words):
+    if "hangs" in str(words[0]):
+        pid = words[0].split()[1]
+        while open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+    said(*words)
+"""
+
+
+def test_one_that_hangs_is_killed_before_that_is_said(tmp_path: Path) -> None:
+    with watched(tmp_path, BEATING + KILLED_FIRST, hang=HANG) as those:
+        those.wait_for("all ready")
+        (first,) = those.pids()
+        those.pass_time(HANG, first)
+        pause(first)
+        # Saying it takes until it is dead.
+        those.pass_time(1.5 * HANG)
+        those.wait_for(f"Process {first} hangs and is killed.")
+        those.wait_for(f"Process {first} ended (killed by SIGKILL) and is started again.")
+        those.pass_time(1.5)
+        those.wait_for("working", times=2)
+        assert those.stop() == 0
+
+
 def test_one_that_beats_is_left_alone(tmp_path: Path) -> None:
     with watched(tmp_path, BEATING, count=2, hang=HANG) as those:
         those.wait_for("all ready")
@@ -298,6 +325,25 @@ def test_where_nobody_reads_what_it_says_it_watches_all_the_same(tmp_path: Path)
         those.open_gate()
         those.wait_for("working", times=3)
         assert those.process.poll() is None
+        assert those.stop() == 0
+
+
+@pytest.fixture
+def nohup() -> Iterator[None]:
+    """What is started ignores SIGHUP, as nohup has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("nohup")
+def test_what_was_ignored_when_it_began_stays_so(tmp_path: Path) -> None:
+    with watched(tmp_path, SLOW_TO_LISTEN, count=2) as those:
+        those.wait_for("all ready")
+        for pid in (those.process.pid, *those.pids()):
+            # How the kernel has it; a signal that ends it would do so at some time.
+            ignored = Path(f"/proc/{pid}/status").read_text().partition("SigIgn:")[2].split()[0]
+            assert int(ignored, 16) & 1 << (signal.SIGHUP - 1)
         assert those.stop() == 0
 
 

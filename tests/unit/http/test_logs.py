@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 import structlog
 
-from taskflow_http import configure_logging
+from support.pipes import fill
+from taskflow_http import configure_logging, line_writer
 from taskflow_http.logs import current
 
 LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
@@ -102,6 +104,34 @@ def test_what_cannot_be_written_stops_nobody_and_is_counted(
     lines = [json.loads(line) for line in full.getvalue().splitlines()]
     assert [(line["event"], line.get("lost_lines")) for line in lines] == [("seen", 3), ("seen", None)]
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("out")
+@pytest.mark.parametrize(("limit", "most"), [("MAX_LINES", 20), ("MAX_BYTES", 4000)])
+def test_of_what_nobody_reads_so_much_is_kept_and_the_rest_is_counted(
+    limit: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_writer, limit, most)
+    readable, writable = os.pipe()
+    size = fill(writable)
+    with os.fdopen(readable), os.fdopen(writable, "w") as full:
+        configure_logging("json", "info", full)
+        log = structlog.get_logger("test")
+        for number in range(50):
+            log.info("kept", number=number, long="x" * 200)
+        logging.getLogger("library").warning("lost")
+        while size:
+            size -= len(os.read(readable, size))
+        line_writer.flush_lines(60)
+        log.info("seen")
+        log.info("seen")
+        line_writer.flush_lines(60)
+        lines = [json.loads(line) for line in os.read(readable, 65536).splitlines()]
+
+    *kept, first, second = lines
+    assert [line["number"] for line in kept] == list(range(len(kept)))
+    assert 5 < len(kept) <= 20
+    assert (first["lost_lines"], "lost_lines" in second) == (51 - len(kept), False)
 
 
 @pytest.mark.usefixtures("out")
