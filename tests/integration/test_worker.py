@@ -305,16 +305,20 @@ def junk(redis: Redis, count: int) -> None:
         )
 
 
+@pytest.fixture
+def hints_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker does not look for work by itself but when it begins."""
+    monkeypatch.setattr("taskflow_worker.worker.Slots", partial(Slots, poll_seconds=3600.0))
+
+
+@pytest.mark.usefixtures("hints_alone")
 async def test_jobs_of_a_committed_unit_are_hinted_at_and_run_once(
     transactions: SqlAlchemyTransactions,
     database: psycopg.Connection[Any],
     redis: Redis,
     redis_url: str,
     run_job: RunJob,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # It does not look by itself but when it begins.
-    monkeypatch.setattr("taskflow_worker.worker.Slots", partial(Slots, poll_seconds=3600.0))
     async with working(run_job, redis_url):
         await listens(redis)
         made: list[UUID] = []
