@@ -35,7 +35,7 @@ def serve(
         settings: With addresses and secret.
         processes: How many serve; with more than one they are watched and started again.
         on_ready: Gets the URL once requests are answered.
-        tell: Takes what is worth knowing while it runs.
+        tell: Takes what is worth knowing while it runs, and waits for nobody who reads it (`logs.saying`).
 
     Raises:
         StartError: It cannot start.

@@ -45,7 +45,7 @@ def work(
         settings: With addresses; no secret is needed.
         processes: How many work, watched and started again where they die or hang.
         on_ready: Called once all of them take jobs.
-        tell: Takes what is worth knowing while it runs.
+        tell: Takes what is worth knowing while it runs, and waits for nobody who reads it (`logs.saying`).
         concurrency: Jobs at a time in each.
         handlers: For kinds of jobs beside TaskFlow's own.
 
@@ -82,7 +82,8 @@ def schedule(settings: Settings, *, on_ready: Callable[[], None], tell: Callable
     Args:
         settings: With addresses; no secret is needed.
         on_ready: Called once it works.
-        tell: Takes what is worth knowing while it runs: that it died or hung, and was started again.
+        tell: Takes what is worth knowing while it runs: that it died or hung, and was started again. It
+            waits for nobody who reads it (`logs.saying`).
 
     Raises:
         SettingsError: An address is missing, or how mails are sent is wrong.

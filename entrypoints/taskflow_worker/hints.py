@@ -1,7 +1,8 @@
 """RQ's side of a worker: takes hints out of the queue, and believes nothing else that stands in Redis.
 
 What RQ keeps for jobs that matter (who does what, what failed, results) is left out: a hint that is lost
-is given again by the scheduler, and all the rest stands in the ledger. So a hint costs two trips to Redis.
+is given again by the scheduler, and all the rest stands in the ledger. So a hint costs three trips to Redis:
+out of the queue, what it says, and away with it.
 """
 
 from __future__ import annotations
