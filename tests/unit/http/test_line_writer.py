@@ -59,6 +59,8 @@ def test_a_pipe_gets_whole_lines_in_one_piece(
             pieces.append(bytes(data))
         return write(file, data)
 
+    assert own is not None
+    fill(own)
     monkeypatch.setattr(os, "write", noted)
     for number in range(200):
         writer.write(f"{number} " + "x" * 300 + "\n")
