@@ -86,6 +86,7 @@ class Processes:
     _kill_at: float | None = None
     _beats: memoryview[float] = field(init=False)
     _looked: float = field(default_factory=time.monotonic)
+    _judges_at: float = 0.0
 
     def __post_init__(self) -> None:
         # Shared with the processes: when each beat last, by a clock that is the machine's; 0 for not yet.
@@ -181,15 +182,15 @@ class Processes:
         if self.hang_seconds is None or self._kill_at is not None:
             return
         now = time.monotonic()
-        overslept, self._looked = now - self._looked > self.hang_seconds / 2, now
+        if now - self._looked > self.hang_seconds / 2:
+            # Whoever was stopped itself, with all of the machine perhaps, judges nobody for as long.
+            self._judges_at = now + self.hang_seconds
+        self._looked = now
         for place in self._places:
             beaten = self._beats[place.index]
-            if place.pid is None or place.was_killed or not beaten:
+            if place.pid is None or place.was_killed or not beaten or now < self._judges_at:
                 continue
-            if overslept:
-                # Whoever was stopped itself, with all of the machine perhaps, judges nobody.
-                self._beats[place.index] = now
-            elif now - beaten > self.hang_seconds:
+            if now - beaten > self.hang_seconds:
                 os.kill(place.pid, signal.SIGKILL)
                 place.was_killed = True
                 self._say(f"Process {place.pid} hangs and is killed.")
