@@ -30,12 +30,3 @@ def make_notifier(settings: Settings) -> ClosableNotifier:
         return SmtpNotifier(SmtpServer.parse(settings.smtp_url), settings.mail_from)
     except ValueError as error:
         raise SettingsError([f"{variable('smtp_url')} {error}."]) from error
-
-
-def check_notifier(settings: Settings) -> None:
-    """Find what would end each process as soon as it is forked: from there nobody could be told.
-
-    Raises:
-        SettingsError: As `make_notifier`.
-    """
-    make_notifier(settings)

@@ -15,7 +15,7 @@ import uvicorn
 from taskflow_bootstrap.application import create_application, http_options
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
-from taskflow_bootstrap.notifying import check_notifier
+from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.processes import Child, Processes
 from taskflow_bootstrap.running import run, stop_asked
 from taskflow_bootstrap.settings import Settings
@@ -41,11 +41,12 @@ def serve(
         StartError: It cannot start.
     """
     settings.require("database_url", "redis_url", "jwt_secret")
-    check_notifier(settings)
     if processes == 1:
         with bind(settings.host, settings.port) as own:
             run(_serve_until_signal(settings, own, partial(on_ready, url_of(own))))
         return 0
+    # What is wrong with it would end each process as soon as it is forked: from there nobody could be told.
+    make_notifier(settings)
     with reserve(settings.host, settings.port) as reserved:
         host, port = address_of(reserved)
 

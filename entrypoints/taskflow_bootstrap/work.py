@@ -9,7 +9,7 @@ from typing import Final
 
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.logs import configure_logs
-from taskflow_bootstrap.notifying import check_notifier
+from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.processes import Child, Processes
 from taskflow_bootstrap.running import run, stop_asked
 from taskflow_bootstrap.settings import Settings
@@ -133,8 +133,9 @@ async def _container(
 
 
 def _check(settings: Settings) -> None:
+    """Find here what would end each process as soon as it is forked: from there nobody could be told."""
     settings.require("database_url", "redis_url")
-    check_notifier(settings)
+    make_notifier(settings)
 
 
 def _scans(container: Container) -> dict[str, Scan]:

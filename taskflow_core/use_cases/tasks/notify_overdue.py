@@ -25,7 +25,7 @@ _HINTS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class NotifyOverdue:
-    """Make a job for each task that fell overdue: one for each due date that it has ever had and passed.
+    """Make a job for each task that fell overdue: one for each due date that it had and passed.
 
     A step that took too long is halved, so that no task keeps others from being told of.
     """
