@@ -108,7 +108,7 @@ class Upkeep(Protocol):
         - CLEAN_LEDGER: work that was done over 7 days ago, and notices about tasks that are dead for
           `ledger.DEAD_KEPT`; what else is dead stays
         - CLEAN_TASKS: tasks deleted over 31 days ago, a day longer than they can be restored
-        - CLEAN_USERS: accounts marked as deleted; before them their tasks, and jobs that hold an email of theirs
+        - CLEAN_USERS: accounts marked as deleted, after their tasks and the jobs that hold an email of theirs
         - CLEAN_ATTEMPTS: tries to log in that are forgotten anyway
 
         Raises:
