@@ -26,7 +26,7 @@ def trimmed(most: int) -> Schema:
 
 
 TITLE: Final = trimmed(255) | {
-    "description": "1 to 255 characters after blanks around it are removed.",
+    "description": "1 to 255 characters; blanks around it are removed.",
     "examples": ["Write the report"],
 }
 DESCRIPTION: Final = {"maxLength": DESCRIPTION_MAX, "pattern": NO_NUL}
@@ -44,17 +44,17 @@ JOB_KIND: Final = {
     "minLength": 1,
     "maxLength": KIND_MAX,
     "pattern": NO_NUL,
-    "description": "What it is to do, such as `task.overdue`.",
+    "description": "The kind of job, such as `task.overdue`.",
     "examples": ["task.overdue"],
 }
 EMAIL: Final = {
     "format": "email",
     "maxLength": EMAIL_MAX,
-    "description": "Letter case makes no difference.",
+    "description": "An email address; letter case makes no difference.",
     "examples": ["ada@example.com"],
 }
 NAME: Final = trimmed(NAME_MAX) | {
-    "description": "1 to 255 characters after blanks around it are removed.",
+    "description": "1 to 255 characters; blanks around it are removed.",
     "examples": ["Ada Lovelace"],
 }
 PASSWORD: Final = {
@@ -62,5 +62,6 @@ PASSWORD: Final = {
     "minLength": PASSWORD_MIN,
     "maxLength": PASSWORD_MAX,
     "pattern": NO_NUL,
+    "description": "8 to 256 characters; common passwords are refused.",
     "examples": ["correct horse battery staple"],
 }

@@ -1,9 +1,12 @@
-"""What an operation may answer, as the document tells it."""
+"""The responses of an operation, and the examples of them."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from taskflow_core import (
     Contention,
@@ -39,6 +42,9 @@ _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 
+_ANSWERS: Final = msgspec.json.decode(resources.files(__package__).joinpath("answers.json").read_bytes())
+"""The answer to each request of docs/api.http, by the operation's name; a test captures them."""
+
 _LIMIT_HEADERS: Final = ["RateLimit", "RateLimit-Policy"]
 
 
@@ -48,7 +54,7 @@ def answers(operation: Operation) -> Part:
     if operation.condition is Condition.IF_NONE_MATCH:
         limits = _LIMIT_HEADERS if _is_limited(operation) else []
         headers = {name: header_reference(name) for name in ("ETag", "X-Request-ID", *limits)}
-        told["304"] = {"description": "The client has this version.", "headers": headers}
+        told["304"] = {"description": "Not Modified: the client has this version.", "headers": headers}
     by_status: dict[int, list[type[TaskFlowError]]] = {}
     for error in errors(operation):
         by_status.setdefault(STATUSES[error.code][0], []).append(error)
@@ -90,10 +96,13 @@ def _success(operation: Operation) -> Part:
         "headers": {name: header_reference(name) for name in names},
     }
     if operation.answer is not None:
-        schema: Any = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
-        told["content"] = {"application/json": {"schema": schema}}
+        content: Part = {"schema": {"$ref": f"#/components/schemas/{operation.answer.__name__}"}}
+        if operation.name in _ANSWERS:
+            content["examples"] = {"example": {"value": _ANSWERS[operation.name]}}
+        told["content"] = {"application/json": content}
     elif operation.media_type is not None:
-        told["content"] = {operation.media_type: {}}
+        kind = "object" if operation.media_type == "application/json" else "string"
+        told["content"] = {operation.media_type: {"schema": {"type": kind}}}
     return told
 
 
