@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
 from support.http_world import NOBODY, World
 from taskflow_core import Priority
@@ -15,10 +15,9 @@ from taskflow_http import openapi_document
 DOCUMENT = openapi_document()
 
 
-def validator(schema: dict[str, Any]) -> Draft202012Validator:
-    return Draft202012Validator(
-        schema | {"components": DOCUMENT["components"]}, format_checker=Draft202012Validator.FORMAT_CHECKER
-    )
+def validator(schema: dict[str, Any]) -> OAS31Validator:
+    whole = schema | {"components": DOCUMENT["components"]}
+    return OAS31Validator(whole, format_checker=oas31_format_checker)
 
 
 def parts(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
