@@ -19,6 +19,7 @@ from taskflow_core import (
     TaskFlowError,
     Unauthenticated,
     Unavailable,
+    VersionMismatch,
 )
 from taskflow_http.errors import (
     STATUSES,
@@ -31,7 +32,8 @@ from taskflow_http.errors import (
 )
 from taskflow_http.openapi.headers import Part, header_reference
 from taskflow_http.operations import Condition
-from taskflow_http.problems import TYPE_PREFIX
+from taskflow_http.problems import TYPE_PREFIX, problem
+from taskflow_http.schemas import Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,8 +60,7 @@ def answers(operation: Operation) -> Part:
     by_status: dict[int, list[type[TaskFlowError]]] = {}
     for error in errors(operation):
         by_status.setdefault(STATUSES[error.code][0], []).append(error)
-    limited = _is_limited(operation)
-    failures = {str(s): _failure(s, by_status[s], limited=limited) for s in sorted(by_status)}
+    failures = {str(status): _failure(status, by_status[status], operation) for status in sorted(by_status)}
     return told | failures
 
 
@@ -106,43 +107,64 @@ def _success(operation: Operation) -> Part:
     return told
 
 
-def _failure(status: int, kinds: Sequence[type[TaskFlowError]], *, limited: bool) -> Part:
+def _failure(status: int, kinds: Sequence[type[TaskFlowError]], operation: Operation) -> Part:
+    names = [_example_name(kind, operation) for kind in kinds]
     headers = ["X-Request-ID"]
     headers += ["WWW-Authenticate"] if status == _UNAUTHORIZED else []
     headers += ["Retry-After"] if status in (_TOO_MANY, _UNAVAILABLE) else []
-    headers += _LIMIT_HEADERS if limited else []
+    headers += _LIMIT_HEADERS if _is_limited(operation) else []
     return {
         "description": ", ".join(f"`{kind.code}`" for kind in kinds),
         "headers": {name: header_reference(name) for name in headers},
         "content": {
             "application/problem+json": {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {kind.code: _example_reference(kind.code) for kind in kinds},
+                "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
             }
         },
     }
 
 
-def _example_reference(code: str) -> Part:
-    return {"$ref": f"#/components/examples/{code}"}
-
-
 def examples(operations: Sequence[Operation]) -> Part:
-    """Return a problem for each code that these may answer."""
-    kinds = {kind.code: kind for operation in operations for kind in errors(operation)}
-    return {code: {"value": _example(kinds[code])} for code in sorted(kinds)}
+    """Return an example of each problem that these may answer."""
+    kinds = {_example_name(kind, operation): kind for operation in operations for kind in errors(operation)}
+    return {name: {"value": _example(name, kinds[name])} for name in sorted(kinds)}
 
 
-def _example(kind: type[TaskFlowError]) -> Part:
+def _example_name(kind: type[TaskFlowError], operation: Operation) -> str:
+    if kind is InvalidInput and operation.body is None:
+        return "invalid_query"
+    if kind is Unavailable and operation.answer is Readiness:
+        return "not_ready"
+    return kind.code
+
+
+_MEMBERS: Final[dict[str, Part]] = {
+    "invalid": {"errors": [{"detail": "must not be empty", "pointer": "/title"}]},
+    "invalid_query": {"errors": [{"detail": "is not a parameter of this", "parameter": "colour"}]},
+    "not_ready": {"checks": {"postgresql": "down", "redis": "up"}},
+    "batch_failed": {
+        "results": [
+            {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "status": "ok"},
+            {
+                "id": "01890a5d-ac96-774b-bcce-b302099a8058",
+                "status": "failed",
+                "problem": msgspec.to_builtins(problem(VersionMismatch())),
+            },
+        ]
+    },
+}
+"""What some problems have beside what all have, by the name of the example."""
+
+
+def _example(name: str, kind: type[TaskFlowError]) -> Part:
     status, title = STATUSES[kind.code]
-    told: Part = {
+    return {
         "type": TYPE_PREFIX + kind.code,
         "title": title,
         "status": status,
         "detail": kind.default_detail,
         "code": kind.code,
         "requestId": "0123456789abcdef0123456789abcdef",
+        **_MEMBERS.get(name, {}),
     }
-    if issubclass(kind, InvalidInput):
-        told["errors"] = [{"detail": "must not be empty", "pointer": "/title"}]
-    return told

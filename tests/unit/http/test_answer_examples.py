@@ -20,6 +20,10 @@ OPAQUE = {"access_token": "eyJhbGciOi…", "refresh_token": "01b8dac5b4007000800
 async def up() -> None: ...
 
 
+async def down() -> None:
+    raise ConnectionError
+
+
 async def captured(world: World) -> dict[str, Any]:
     """Return the answer in JSON to each request, the same in every run."""
     world.client = client_of(world.app(checks={"postgresql": up, "redis": up}))
@@ -65,3 +69,31 @@ def test_every_answer_has_an_example() -> None:
             told = openapi_document()["paths"][operation.path][operation.method.lower()]
             content = told["responses"][str(operation.status)]["content"]["application/json"]
             assert content["examples"], operation.name
+
+
+async def test_the_examples_of_problems_are_real_answers(world: World) -> None:
+    world.client = client_of(world.app(checks={"postgresql": down, "redis": up}))
+    task, other = await world.task("user"), await world.task("user")
+    batch = {"action": "delete", "tasks": [str(task), {"id": str(other), "version": 3}]}
+    email = world.people["other"].email
+    for name, who, method, path, body in (
+        ("invalid", "user", "POST", "/tasks", {"title": ""}),
+        ("invalid_query", "user", "GET", "/tasks?colour=1", None),
+        ("batch_failed", "user", "POST", "/tasks/batch", batch),
+        ("not_ready", None, "GET", "/health/ready", None),
+        ("unauthenticated", None, "GET", "/tasks", None),
+        ("invalid_credentials", None, "POST", "/auth/login", {"email": email, "password": "wrong"}),
+        ("forbidden", "user", "GET", "/users", None),
+        ("not_found", "other", "GET", f"/tasks/{task}", None),
+        ("email_taken", "admin", "PATCH", f"/users/{world.people['user'].id}", {"email": email}),
+        ("invalid_cursor", "user", "GET", "/tasks?cursor=x", None),
+    ):
+        answer = await world.send(who, method, path, json=body)
+        example = openapi_document()["components"]["examples"][name]["value"]
+        assert comparable(answer.json()) == comparable(example)
+
+
+def comparable(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem without what depends on the request, and its detail, which may be a closer one."""
+    results = [{**result, "id": ""} for result in problem.get("results", [])]
+    return problem | {"requestId": "", "detail": "", "results": results}
