@@ -55,7 +55,7 @@ assert cleared is not None
 assert not isinstance(cleared, Problem)
 assert (cleared.due_date, cleared.description) == (None, "one")
 
-tasks = [task.id, BatchItem(id=uuid.uuid4(), version=1)]
+tasks: list[BatchItem | uuid.UUID] = [task.id, BatchItem(id=uuid.uuid4(), version=1)]
 changes = TaskPatch(priority=Priority.LOW)
 update = BatchUpdate(action="update", tasks=tasks, set_=changes, mode=BatchUpdateMode.PARTIAL)
 changed = change_tasks.sync(client=client, body=update)

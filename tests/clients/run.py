@@ -57,7 +57,7 @@ def use_hey_api(folder: Path, url: str) -> None:
 def use_openapi_python_client(folder: Path, url: str) -> None:
     generate = ("generate", "--path", "openapi.json", "--meta", "none", "--fail-on-warning")
     run(folder, "openapi-python-client", *generate, "--output-path", "task_flow_client")
-    run(folder, "mypy", "--strict", "python_client.py", "task_flow_client")
+    run(folder, "mypy", "python_client.py", "task_flow_client")
     run(folder, "python", "python_client.py", url)
 
 
