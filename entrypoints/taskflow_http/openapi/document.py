@@ -47,7 +47,7 @@ Users, their tasks, and background jobs.
 
 _TAGS: Final = {
     "tasks": "Create, read, change, delete and restore tasks, one at a time or in batches.",
-    "users": "Accounts: one's own, and for managers and admins those of others.",
+    "users": "The caller's account; for managers and admins also those of others.",
     "auth": "Registration, log-in, tokens, sessions, passwords and security events.",
     "jobs": "Background jobs, for admins.",
     "health": "Liveness and readiness, for load balancers and orchestrators.",

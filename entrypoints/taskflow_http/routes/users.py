@@ -165,8 +165,8 @@ OPERATIONS: Final = (
         tag="users",
         summary="Change an account",
         description=(
-            "Everybody may change the `name` and `notifications` of the own account; everything else needs "
-            "the role `admin`."
+            "A user may change the `name` and `notifications` of the own account. Everything else needs the "
+            "role `admin`."
         ),
         handler=change_user,
         body=Body(account_schemas.UserPatch, example={"role": "manager"}, media_types=_PATCH_TYPES),

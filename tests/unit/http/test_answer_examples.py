@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from support.http_file import open_editor
-from support.http_world import World, client_of
+from support.http_world import NOBODY, World, client_of
 from taskflow_http import openapi_document
 from taskflow_http.table import OPERATIONS
 
@@ -38,7 +38,8 @@ async def captured(world: World) -> dict[str, Any]:
     world.client.send = send_later  # type: ignore[method-assign]
     await editor.send_all()
     names = [operation.name for operation in OPERATIONS if operation.answer is not None]
-    ids: dict[str, str] = {}
+    # The id that a request names stays as it is.
+    ids = {str(NOBODY): str(NOBODY)}
     return {name: steady(json.loads(editor.answers[name]), ids) for name in names}
 
 
