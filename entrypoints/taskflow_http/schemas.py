@@ -174,19 +174,24 @@ class FaultEntry(Out, omit_defaults=True):
 class Problem(Out, omit_defaults=True):
     """An error (RFC 9457). `code` is stable; `title` and `detail` are for people and may change."""
 
-    type: str
+    type: Annotated[
+        str, Meta(description="`urn:taskflow:problem:` and the code.", extra_json_schema={"format": "uri"})
+    ]
     title: str
-    status: int
+    status: Annotated[int, Meta(description="The status of the response.")]
     detail: str
     code: str
-    request_id: str | UnsetType = UNSET
+    request_id: Annotated[str, Meta(description="The `X-Request-ID` of the response.")] | UnsetType = UNSET
     errors: (
         Annotated[list[FaultEntry], Meta(description="All faults of the input, 100 at most.")] | UnsetType
     ) = UNSET
     results: Annotated[
         list[BatchOutcome], Meta(description="Of an atomic batch; nothing was changed.")
     ] | UnsetType = UNSET  # fmt: skip
-    checks: dict[str, Literal["up", "down"]] | UnsetType = UNSET
+    checks: (
+        Annotated[dict[str, Literal["up", "down"]], Meta(description="Of readiness, by dependency.")]
+        | UnsetType
+    ) = UNSET
 
 
 class BatchOutcome(Out, omit_defaults=True):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from http import HTTPStatus
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
-
-_ANSWERS: Final = msgspec.json.decode(resources.files(__package__).joinpath("answers.json").read_bytes())
-"""The answer to each request of docs/api.http, by the operation's name; a test captures them."""
 
 _LIMIT_HEADERS: Final = ["RateLimit", "RateLimit-Policy"]
 
@@ -98,13 +96,20 @@ def _success(operation: Operation) -> Part:
     }
     if operation.answer is not None:
         content: Part = {"schema": {"$ref": f"#/components/schemas/{operation.answer.__name__}"}}
-        if operation.name in _ANSWERS:
-            content["examples"] = {"example": {"value": _ANSWERS[operation.name]}}
+        if operation.name in _captured():
+            content["examples"] = {"example": {"value": _captured()[operation.name]}}
         told["content"] = {"application/json": content}
     elif operation.media_type is not None:
         kind = "object" if operation.media_type == "application/json" else "string"
         told["content"] = {operation.media_type: {"schema": {"type": kind}}}
     return told
+
+
+@functools.cache
+def _captured() -> Part:
+    """Return the response to each request of docs/api.http by the operation's name; a test captures them."""
+    captured: Part = msgspec.json.decode(Path(__file__).with_name("answers.json").read_bytes())
+    return captured
 
 
 def _failure(status: int, kinds: Sequence[type[TaskFlowError]], operation: Operation) -> Part:

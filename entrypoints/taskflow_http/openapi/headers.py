@@ -56,7 +56,10 @@ REQUEST_HEADERS: Final[dict[str, Part]] = {
         "name": "If-Match",
         "in": "header",
         "required": False,
-        "description": 'Proceed only at one of these versions, as `"3"`; else 412. Weak tags never match.',
+        "description": (
+            'Proceed only if the version is one of these, such as `"3"`; otherwise respond with 412. '
+            "Weak tags never match."
+        ),
         "schema": {"type": "string", "pattern": HEADER_PATTERN, "examples": ['"3"']},
     },
     "If-None-Match": {
