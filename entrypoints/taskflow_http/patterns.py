@@ -13,15 +13,18 @@ from taskflow_core.users import EMAIL_MAX, NAME_MAX, PASSWORD_MAX, PASSWORD_MIN
 
 Schema = dict[str, Any]
 
-_BLANK: Final = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-"""What `str.strip` removes; `\\s` means something else in each dialect of regular expressions."""
+_BLANK: Final = r"\s\x1c-\x1f\x85"
+"""What `str.strip` removes. In ECMAScript `\\s` lacks the others; it has U+FEFF, which `str.strip` keeps.
 
-NO_NUL: Final = r"^[^\u0000]*$"
+Not as `\\uXXXX`: generators write such a character as it is, and U+2028 ends a line of JavaScript.
+"""
+
+NO_NUL: Final = r"^[^\x00]*$"
 
 
 def trimmed(most: int) -> Schema:
     """Return the schema of a text of 1 to `most` characters once blanks around it are gone."""
-    inner = rf"[^{_BLANK}\u0000](?:[^\u0000]{{0,{most - 2}}}[^{_BLANK}\u0000])?"
+    inner = rf"[^{_BLANK}\x00](?:[^\x00]{{0,{most - 2}}}[^{_BLANK}\x00])?"
     return {"pattern": rf"^[{_BLANK}]*{inner}[{_BLANK}]*$"}
 
 

@@ -57,6 +57,13 @@ def test_every_value_has_a_type() -> None:
     assert [place for place, part in valued if "type" not in part] == []
 
 
+def test_no_pattern_has_an_escape_that_generators_resolve() -> None:
+    # The zod plugin of @hey-api/openapi-ts wrote U+2028 itself, which ends a line of JavaScript.
+    patterns = [part["pattern"] for _, part in parts(DOCUMENT) if isinstance(part.get("pattern"), str)]
+    assert len(patterns) > 20
+    assert [pattern for pattern in patterns if "\\u" in pattern] == []
+
+
 def test_priorities_stand_in_their_order() -> None:
     assert DOCUMENT["components"]["schemas"]["Priority"]["enum"] == [*Priority]
 
