@@ -100,6 +100,13 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "tests/fuzz/run.py", *session.posargs, env={"PYTHONPATH": "tests"})
 
 
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Clients generated from the OpenAPI document, against a running server. Needs Node and npm."""
+    _install_all(session, *nox.project.dependency_groups(PYPROJECT, "clients"), *_named("mypy", CHECK))
+    session.run("python", "tests/clients/run.py", *session.posargs)
+
+
 def _install_all(session: nox.Session, *more: str) -> None:
     requirement = f"taskflow-core[server,embedded] @ {_wheel(session).as_uri()}"
     session.install(*CONSTRAINTS, requirement, *TEST, *more)

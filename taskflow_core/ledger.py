@@ -60,7 +60,7 @@ ERROR_MAX: Final = 500
 
 
 class JobState(StrEnum):
-    """Where background work stands."""
+    """The state of a background job."""
 
     PENDING = "pending"
     RUNNING = "running"

@@ -23,7 +23,7 @@ no notice's facts and no view of the job, and goes with the account if not befor
 
 
 class EventType(StrEnum):
-    """What happened."""
+    """The type of a security event."""
 
     NEW_DEVICE = "login.new_device"
     LOGIN_FAILURES = "login.failures"

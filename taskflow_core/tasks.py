@@ -25,7 +25,7 @@ LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Status(StrEnum):
-    """Where a task stands."""
+    """The status of a task."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -42,7 +42,7 @@ OPEN: Final = frozenset({Status.PENDING, Status.IN_PROGRESS})
 
 
 class Priority(StrEnum):
-    """How much a task matters; they sort in this order."""
+    """The priority of a task; priorities sort in this order."""
 
     LOW = "LOW"
     MEDIUM = "MEDIUM"
@@ -58,7 +58,7 @@ _RANKS: Final = {priority: rank for rank, priority in enumerate(Priority)}
 
 
 class Action(StrEnum):
-    """What an entry of a task's history tells."""
+    """What an entry of a task's history records."""
 
     CREATED = "created"
     UPDATED = "updated"

@@ -27,7 +27,7 @@ PASSWORD_MAX: Final = 256
 
 
 class Role(StrEnum):
-    """What somebody is here; `taskflow_core.permissions` says what each may do."""
+    """The role of a user, which decides what the user may do."""
 
     USER = "user"
     MANAGER = "manager"

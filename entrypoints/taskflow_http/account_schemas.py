@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 Email = Annotated[str, Meta(extra_json_schema=patterns.EMAIL)]
 Name = Annotated[str, Meta(extra_json_schema=patterns.NAME)]
 Password = Annotated[str, Meta(extra_json_schema=patterns.PASSWORD)]
-Notifications = Annotated[bool, Meta(description="Whether to tell of tasks that are overdue or assigned.")]
+Notifications = Annotated[bool, Meta(description="Whether to notify the user of overdue and assigned tasks.")]
 CurrentPassword = Annotated[str, Meta(extra_json_schema={"format": "password"})]
 
 
 class Registration(In):
-    """A new account of one's own."""
+    """A new account of the caller's own."""
 
     email: Email
     name: Name
@@ -32,27 +32,27 @@ class Registration(In):
 
 
 class Login(In):
-    """Email and password of an account."""
+    """The email and password of an account."""
 
     email: Annotated[str, Meta(examples=["ada@example.com"])]
     password: CurrentPassword
 
 
 class Refresh(In):
-    """The refresh token that the last answer with tokens gave."""
+    """The refresh token of the latest response with tokens."""
 
     refresh_token: str = msgspec.field(name="refresh_token")
 
 
 class PasswordChange(In):
-    """One's present password, and the one that is to take its place."""
+    """The caller's current password, and the new one."""
 
     current_password: CurrentPassword
     new_password: Password
 
 
 class NewUser(In):
-    """An account to make for somebody."""
+    """An account to create for somebody."""
 
     email: Email
     name: Name
@@ -62,7 +62,7 @@ class NewUser(In):
 
 
 class UserPatch(In):
-    """What is to change of an account; what is left out stays."""
+    """Changes to an account; a field that is absent stays as it is."""
 
     email: Email | UnsetType = UNSET
     name: Name | UnsetType = UNSET
@@ -72,7 +72,7 @@ class UserPatch(In):
 
 
 class ProfilePatch(In):
-    """What everybody may change of one's own account."""
+    """Changes to the caller's own account; a field that is absent stays as it is."""
 
     name: Name | UnsetType = UNSET
     notifications: Notifications | UnsetType = UNSET
@@ -82,7 +82,7 @@ class User(Out):
     """An account."""
 
     id: UUID
-    email: str
+    email: Annotated[str, Meta(extra_json_schema={"format": "email"})]
     name: str
     role: Role
     active: bool
@@ -101,32 +101,32 @@ class User(Out):
 
 
 class UserPage(Out):
-    """Some accounts, in the order asked for."""
+    """A page of accounts."""
 
     data: list[User]
     next_cursor: NextCursor
 
 
 class SignedIn(Struct):
-    """Who signed in, and the tokens that show it. The names are OAuth 2's (RFC 6749 section 5.1)."""
+    """The tokens of a session and its user. The names are those of OAuth 2 (RFC 6749 section 5.1)."""
 
     access_token: str
     refresh_token: Annotated[
-        str, Meta(description="Good for one `POST /auth/refresh` within 30 days; its answer has the next.")
+        str, Meta(description="For one `POST /auth/refresh` within 30 days; the response has the next one.")
     ]
     token_type: Literal["Bearer"]
-    expires_in: Annotated[int, Meta(description="Seconds that the access token is good for.")]
+    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
     user: User
 
 
 class Session(Out):
-    """A log-in that has not ended."""
+    """A session that has not ended."""
 
     id: UUID
     created_at: Moment
-    last_used_at: Annotated[Moment, Meta(description="When its tokens were given or last refreshed.")]
-    user_agent: Annotated[str | None, Meta(description="What the client called itself at the log-in.")]
-    current: Annotated[bool, Meta(description="Whether it is the one that asks.")]
+    last_used_at: Annotated[Moment, Meta(description="The time of the log-in or of the last refresh.")]
+    user_agent: Annotated[str | None, Meta(description="The `User-Agent` of the log-in.")]
+    current: Annotated[bool, Meta(description="Whether it is the session of this request.")]
 
     @classmethod
     def of(cls, view: SessionView, current: UUID | None) -> Session:
@@ -135,19 +135,19 @@ class Session(Out):
 
 
 class SessionList(Out):
-    """The live sessions of an account, the last used first; 100 at most."""
+    """The sessions of an account that have not ended, last used first; 100 at most."""
 
     data: list[Session]
 
 
 class SecurityEvent(Out):
-    """One thing that happened to an account."""
+    """A security event of an account."""
 
     id: UUID
     type: EventType
     at: Moment
     user_id: UUID
-    detail: Annotated[dict[str, str], Meta(description="More about it; what, depends on the type.")]
+    detail: Annotated[dict[str, str], Meta(description="Details; their names depend on the type.")]
 
     @classmethod
     def of(cls, view: SecurityEventView) -> SecurityEvent:
@@ -156,7 +156,7 @@ class SecurityEvent(Out):
 
 
 class SecurityEventPage(Out):
-    """Some events, newest first."""
+    """A page of security events, newest first."""
 
     data: list[SecurityEvent]
     next_cursor: NextCursor

@@ -20,11 +20,11 @@ Kind = Annotated[str, Meta(extra_json_schema=patterns.JOB_KIND)]
 
 
 class DeadJobs(In):
-    """Which dead jobs are to be tried again."""
+    """Which dead jobs to retry."""
 
     kind: Kind
     as_of: Annotated[
-        Time | None, Meta(description="Only those that had died by then; without it, by now.")
+        Time | None, Meta(description="Only jobs that were dead at this time. Default: now.")
     ] = None
 
     def command(self) -> DeadJobsCommand:
@@ -33,19 +33,19 @@ class DeadJobs(In):
 
 
 class Job(Out):
-    """A unit of background work."""
+    """A background job."""
 
     id: UUID
     kind: str
-    subject: Annotated[UUID | None, Meta(description="What it is about: a task's id, or a user's.")]
+    subject: Annotated[UUID | None, Meta(description="The id of the task or user that it is about.")]
     state: JobState
-    attempts: Annotated[int, Meta(description="How often it was tried, the present time included.")]
-    max_attempts: Annotated[int, Meta(description="After as many failures it is dead.")]
-    run_at: Annotated[Moment, Meta(description="When it is or was due (again).")]
-    error: Annotated[str | None, Meta(description="Why the last try failed.")]
+    attempts: Annotated[int, Meta(description="The number of attempts, including a running one.")]
+    max_attempts: Annotated[int, Meta(description="The number of attempts after which it is dead.")]
+    run_at: Annotated[Moment, Meta(description="When the next attempt is due, or the last one was.")]
+    error: Annotated[str | None, Meta(description="Why the last attempt failed.")]
     created_at: Moment
-    finished_at: Annotated[Moment | None, Meta(description="When it was done or died.")]
-    request_id: Annotated[str | None, Meta(description="Of the request that caused it.")]
+    finished_at: Annotated[Moment | None, Meta(description="When it was done or became dead.")]
+    request_id: Annotated[str | None, Meta(description="The id of the request that caused it.")]
 
     @classmethod
     def of(cls, view: JobView) -> Job:
@@ -57,22 +57,22 @@ class Job(Out):
 
 
 class JobPage(Out):
-    """Some jobs, newest first."""
+    """A page of jobs, newest first."""
 
     data: list[Job]
     next_cursor: NextCursor
 
 
 class KindCounts(Out):
-    """How many jobs of a kind there are that are not done."""
+    """Numbers of jobs of a kind that are not done."""
 
     kind: str
-    due: Annotated[int, Meta(description="Waiting, and due.")]
-    scheduled: Annotated[int, Meta(description="Waiting for their time: tries that failed, mostly.")]
+    due: Annotated[int, Meta(description="Pending, and due.")]
+    scheduled: Annotated[int, Meta(description="Pending, and due later: mostly after a failed attempt.")]
     running: int
     dead: int
     oldest_due_at: Annotated[
-        Moment | None, Meta(description="Since when the one is due that has waited longest.")
+        Moment | None, Meta(description="The time since which the longest waiting job has been due.")
     ]
 
     @classmethod
@@ -84,10 +84,10 @@ class KindCounts(Out):
 
 
 class ScanDue(Out):
-    """When schedulers are to look for work again."""
+    """When a periodic scan for work is due."""
 
     name: str
-    due_at: Annotated[Moment, Meta(description="Long ago where no scheduler runs.")]
+    due_at: Annotated[Moment, Meta(description="A time long past means that no scheduler runs.")]
 
     @classmethod
     def of(cls, scan: ScanStats) -> ScanDue:
@@ -96,7 +96,7 @@ class ScanDue(Out):
 
 
 class JobStats(Out):
-    """How many jobs there are that are not done, by kind, and when each scan is due."""
+    """Numbers of jobs that are not done, by kind, and when each scan is due."""
 
     kinds: list[KindCounts]
     scans: list[ScanDue]
@@ -108,12 +108,12 @@ class JobStats(Out):
 
 
 class RetriedJobs(Out):
-    """What became of the dead jobs of a kind."""
+    """How many dead jobs of a kind were retried."""
 
-    retried: Annotated[int, Meta(description="How many were given their tries again, 1,000 at most.")]
+    retried: Annotated[int, Meta(description="The number of jobs retried, 1,000 at most.")]
     next: Annotated[
         DeadJobs | None,
-        Meta(description="What to ask again with, as long as it is not null: no job comes twice by it."),
+        Meta(description="The body of the next request; null after the last. No job is retried twice."),
     ]
 
     @classmethod

@@ -201,28 +201,32 @@ def time(name: str, field: str, description: str) -> Parameter:
 def sort(keys: Mapping[str, StrEnum], default: str) -> Parameter:
     """Return the parameter that orders a list."""
     names = [sign + name for name in keys for sign in ("", "-")]
-    schema = {"type": "string", "enum": names, "default": default}
-    return Parameter("sort", "sort", sorting(keys), schema, "The key; `-` before it for descending.")
+    # Generators that name the values can make nothing of the sign.
+    labels = [key.name + direction for key in keys.values() for direction in ("", "_DESCENDING")]
+    schema = {"type": "string", "enum": names, "default": default, "x-enum-varnames": labels}
+    return Parameter(
+        "sort", "sort", sorting(keys), schema, "The key to sort by; `-` before it sorts in descending order."
+    )
 
 
 SEARCH: Final = Parameter(
     "search", "search", str,
     {"type": "string", "minLength": 1, "maxLength": SEARCH_MAX, "pattern": patterns.NO_NUL},
-    "A substring, in any letter case; nothing in it is special.",
+    "Only items that contain this text, in any letter case; no character is special.",
 )  # fmt: skip
 LIMIT: Final = Parameter(
     "limit", "limit", read_count,
     {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-    "The most items on a page.",
+    "The maximum number of items on a page.",
 )  # fmt: skip
 CURSOR: Final = Parameter(
     "cursor", "cursor", str, {"type": "string", "minLength": 1, "maxLength": CURSOR_MAX},
-    "What the page before gave as `nextCursor`, with the same other parameters (`limit` may change).",
+    "The `nextCursor` of the previous page, with the same other parameters (`limit` may change).",
 )  # fmt: skip
 OWNER: Final = Parameter(
     "userId", "owner", read_owner,
-    {"anyOf": [{"type": "string", "format": "uuid"}, {"const": "any"}]},
-    "Whose: a user's, or `any` for everyone's. Without it, the caller's own.",
+    {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "string", "const": "any"}]},
+    "The id of the owner, or `any` for everyone. Default: the caller.",
 )  # fmt: skip
 
 

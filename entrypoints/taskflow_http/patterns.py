@@ -13,20 +13,23 @@ from taskflow_core.users import EMAIL_MAX, NAME_MAX, PASSWORD_MAX, PASSWORD_MIN
 
 Schema = dict[str, Any]
 
-_BLANK: Final = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-"""What `str.strip` removes; `\\s` means something else in each dialect of regular expressions."""
+_BLANK: Final = r"\s\x1c-\x1f\x85"
+"""What `str.strip` removes. In ECMAScript `\\s` lacks the others; it has U+FEFF, which `str.strip` keeps.
 
-NO_NUL: Final = r"^[^\u0000]*$"
+Not as `\\uXXXX`: generators write such a character as it is, and U+2028 ends a line of JavaScript.
+"""
+
+NO_NUL: Final = r"^[^\x00]*$"
 
 
 def trimmed(most: int) -> Schema:
     """Return the schema of a text of 1 to `most` characters once blanks around it are gone."""
-    inner = rf"[^{_BLANK}\u0000](?:[^\u0000]{{0,{most - 2}}}[^{_BLANK}\u0000])?"
+    inner = rf"[^{_BLANK}\x00](?:[^\x00]{{0,{most - 2}}}[^{_BLANK}\x00])?"
     return {"pattern": rf"^[{_BLANK}]*{inner}[{_BLANK}]*$"}
 
 
 TITLE: Final = trimmed(255) | {
-    "description": "1 to 255 characters after blanks around it are removed.",
+    "description": "1 to 255 characters; blanks around it are removed.",
     "examples": ["Write the report"],
 }
 DESCRIPTION: Final = {"maxLength": DESCRIPTION_MAX, "pattern": NO_NUL}
@@ -44,17 +47,17 @@ JOB_KIND: Final = {
     "minLength": 1,
     "maxLength": KIND_MAX,
     "pattern": NO_NUL,
-    "description": "What it is to do, such as `task.overdue`.",
+    "description": "The kind of job, such as `task.overdue`.",
     "examples": ["task.overdue"],
 }
 EMAIL: Final = {
     "format": "email",
     "maxLength": EMAIL_MAX,
-    "description": "Letter case makes no difference.",
+    "description": "An email address; letter case makes no difference.",
     "examples": ["ada@example.com"],
 }
 NAME: Final = trimmed(NAME_MAX) | {
-    "description": "1 to 255 characters after blanks around it are removed.",
+    "description": "1 to 255 characters; blanks around it are removed.",
     "examples": ["Ada Lovelace"],
 }
 PASSWORD: Final = {
@@ -62,5 +65,6 @@ PASSWORD: Final = {
     "minLength": PASSWORD_MIN,
     "maxLength": PASSWORD_MAX,
     "pattern": NO_NUL,
+    "description": "8 to 256 characters; common passwords are refused.",
     "examples": ["correct horse battery staple"],
 }

@@ -27,8 +27,8 @@ Time = Annotated[datetime, Meta(extra_json_schema=patterns.TIME)]
 """One that comes in."""
 Moment = Annotated[datetime, Meta(tz=True)]
 """One that goes out, with its offset: of no other does msgspec say in the schema that it is a time."""
-NextCursor = Annotated[str | None, Meta(description="What to ask the next page with; null on the last.")]
-Version = Annotated[int, Meta(description="1 at creation, one more with each change; the ETag.")]
+NextCursor = Annotated[str | None, Meta(description="The `cursor` of the next page; null on the last page.")]
+Version = Annotated[int, Meta(description="1 at creation, one more with each change; the `ETag` in quotes.")]
 
 
 class In(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -36,18 +36,18 @@ class In(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
 
 
 class NewTask(In):
-    """A task to make."""
+    """A task to create."""
 
     title: Title
     description: Description | None = None
     status: Status = Status.PENDING
     priority: Priority = Priority.MEDIUM
     due_date: Time | None = None
-    user_id: Annotated[UUID, Meta(description="The owner; without it, the caller.")] | UnsetType = UNSET
+    user_id: Annotated[UUID, Meta(description="The owner. Default: the caller.")] | UnsetType = UNSET
 
 
 class TaskPatch(In):
-    """What is to change of a task; what is left out stays, null clears."""
+    """Changes to a task: a field that is absent stays as it is, null clears it."""
 
     title: Title | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
@@ -58,21 +58,24 @@ class TaskPatch(In):
 
 
 class BatchItem(In):
-    """A task of a batch, and the version it must have."""
+    """A task of a batch, and the version that it must have."""
 
     id: UUID
     version: int | UnsetType = UNSET
 
 
 class Batch(In):
-    """The same for many tasks."""
+    """One action on many tasks; an id that occurs twice counts once."""
 
     action: BatchAction
     items: Annotated[
         list[UUID | BatchItem], Meta(extra_json_schema={"minItems": 1, "maxItems": BATCH_MAX})
     ] = msgspec.field(name="tasks")
     changes: TaskPatch | UnsetType = msgspec.field(name="set", default=UNSET)
-    mode: Literal["atomic", "partial"] = "atomic"
+    mode: Annotated[
+        Literal["atomic", "partial"],
+        Meta(description="`atomic`: all tasks or none. `partial`: every task that can be changed."),
+    ] = "atomic"
 
 
 class Out(Struct, rename="camel"):
@@ -104,7 +107,7 @@ class Task(Out):
 
 
 class TaskPage(Out):
-    """Some tasks, in the order asked for."""
+    """A page of tasks."""
 
     data: list[Task]
     next_cursor: NextCursor
@@ -115,12 +118,12 @@ PriorityCounts = msgspec.defstruct("PriorityCounts", [(priority.value, int) for 
 
 
 class TaskStats(Out):
-    """How many tasks there are, deleted ones aside."""
+    """Numbers of tasks, without deleted ones."""
 
     total: int
     by_status: StatusCounts  # type: ignore[valid-type]
     by_priority: PriorityCounts  # type: ignore[valid-type]
-    overdue: Annotated[int, Meta(description="Open, and due before asOf.")]
+    overdue: Annotated[int, Meta(description="Open, and due before `asOf`.")]
     as_of: Moment
 
     @classmethod
@@ -136,58 +139,63 @@ class TaskStats(Out):
 
 
 class FieldChange(Out):
-    """From what to what a field went."""
+    """The values of a field before and after a change."""
 
     before: str | None = msgspec.field(name="from")
     after: str | None = msgspec.field(name="to")
 
 
 class HistoryEntry(Out):
-    """One step in a task's life."""
+    """A version of a task: who changed what, and when."""
 
     id: UUID
     at: Moment
-    actor_id: Annotated[
-        str, Meta(description="A user's id, or `operator` for whoever runs this installation.")
-    ]
+    actor_id: Annotated[str, Meta(description="A user's id, or `operator` for the command line.")]
     action: Action
     changes: dict[str, FieldChange]
     request_id: str | None
 
 
 class HistoryPage(Out):
-    """Some of a task's history, newest first."""
+    """A page of a task's history, newest first."""
 
     data: list[HistoryEntry]
     next_cursor: NextCursor
 
 
 class FaultEntry(Out, omit_defaults=True):
-    """One thing that is wrong with the input: in the body at `pointer`, or in a query `parameter`."""
+    """A fault of the input: in the body at `pointer`, or in the query `parameter`."""
 
     detail: str
-    pointer: Annotated[str, Meta(description="JSON Pointer (RFC 6901) into the body.")] | UnsetType = UNSET
-    parameter: Annotated[str, Meta(description="Name of a query parameter.")] | UnsetType = UNSET
+    pointer: Annotated[str, Meta(description="A JSON Pointer (RFC 6901) into the body.")] | UnsetType = UNSET
+    parameter: Annotated[str, Meta(description="The name of a query parameter.")] | UnsetType = UNSET
 
 
 class Problem(Out, omit_defaults=True):
-    """What went wrong (RFC 9457). The code is stable, title and detail are for people."""
+    """An error (RFC 9457). `code` is stable; `title` and `detail` are for people and may change."""
 
-    type: str
+    type: Annotated[
+        str, Meta(description="`urn:taskflow:problem:` and the code.", extra_json_schema={"format": "uri"})
+    ]
     title: str
-    status: int
+    status: Annotated[int, Meta(description="The status of the response.")]
     detail: str
     code: str
-    request_id: str | UnsetType = UNSET
-    errors: Annotated[list[FaultEntry], Meta(description="Every fault of the input.")] | UnsetType = UNSET
+    request_id: Annotated[str, Meta(description="The `X-Request-ID` of the response.")] | UnsetType = UNSET
+    errors: (
+        Annotated[list[FaultEntry], Meta(description="All faults of the input, 100 at most.")] | UnsetType
+    ) = UNSET
     results: Annotated[
-        list[BatchOutcome], Meta(description="Of an atomic batch: nothing was changed, `ok` would have been.")
+        list[BatchOutcome], Meta(description="Of an atomic batch; nothing was changed.")
     ] | UnsetType = UNSET  # fmt: skip
-    checks: dict[str, Literal["up", "down"]] | UnsetType = UNSET
+    checks: (
+        Annotated[dict[str, Literal["up", "down"]], Meta(description="Of readiness, by dependency.")]
+        | UnsetType
+    ) = UNSET
 
 
 class BatchOutcome(Out, omit_defaults=True):
-    """What became of one task of a batch."""
+    """The result of a batch for one task; `problem` says why it failed."""
 
     id: UUID
     status: Literal["ok", "failed"]
@@ -195,7 +203,7 @@ class BatchOutcome(Out, omit_defaults=True):
 
 
 class BatchAnswer(Out):
-    """What became of a batch: one result for each distinct id, in the order given."""
+    """The results of a batch: one for each distinct id, in the order of the request."""
 
     results: list[BatchOutcome]
     succeeded: int
@@ -203,13 +211,13 @@ class BatchAnswer(Out):
 
 
 class Liveness(Out):
-    """The process answers."""
+    """The process responds."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"]
 
 
 class Readiness(Out):
-    """What this instance needs answers."""
+    """Whether this instance can serve requests, and the state of each dependency."""
 
     status: Literal["ok", "degraded"]
     checks: dict[str, Literal["up", "down"]]

@@ -175,7 +175,7 @@ class World:
         entry = LedgerEntry.create(id=self.ids(now), kind=kind, now=now, **fields)
         if dead:
             entry.claim(now)
-            entry.fail("It was told to fail.", now, 0.5, final=True)
+            entry.fail("The bank did not answer.", now, 0.5, final=True)
         self.store.ledger[entry.id] = entry
         return entry.id
 

@@ -1,9 +1,13 @@
-"""What an operation may answer, as the document tells it."""
+"""The responses of an operation, and the examples of them."""
 
 from __future__ import annotations
 
+import functools
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from taskflow_core import (
     Contention,
@@ -16,6 +20,7 @@ from taskflow_core import (
     TaskFlowError,
     Unauthenticated,
     Unavailable,
+    VersionMismatch,
 )
 from taskflow_http.errors import (
     STATUSES,
@@ -28,7 +33,8 @@ from taskflow_http.errors import (
 )
 from taskflow_http.openapi.headers import Part, header_reference
 from taskflow_http.operations import Condition
-from taskflow_http.problems import TYPE_PREFIX
+from taskflow_http.problems import TYPE_PREFIX, problem
+from taskflow_http.schemas import Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,12 +54,11 @@ def answers(operation: Operation) -> Part:
     if operation.condition is Condition.IF_NONE_MATCH:
         limits = _LIMIT_HEADERS if _is_limited(operation) else []
         headers = {name: header_reference(name) for name in ("ETag", "X-Request-ID", *limits)}
-        told["304"] = {"description": "The client has this version.", "headers": headers}
+        told["304"] = {"description": "Not Modified: the client has this version.", "headers": headers}
     by_status: dict[int, list[type[TaskFlowError]]] = {}
     for error in errors(operation):
         by_status.setdefault(STATUSES[error.code][0], []).append(error)
-    limited = _is_limited(operation)
-    failures = {str(s): _failure(s, by_status[s], limited=limited) for s in sorted(by_status)}
+    failures = {str(status): _failure(status, by_status[status], operation) for status in sorted(by_status)}
     return told | failures
 
 
@@ -90,50 +95,81 @@ def _success(operation: Operation) -> Part:
         "headers": {name: header_reference(name) for name in names},
     }
     if operation.answer is not None:
-        schema: Any = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
-        told["content"] = {"application/json": {"schema": schema}}
+        content: Part = {"schema": {"$ref": f"#/components/schemas/{operation.answer.__name__}"}}
+        if operation.name in _captured():
+            content["examples"] = {"example": {"value": _captured()[operation.name]}}
+        told["content"] = {"application/json": content}
     elif operation.media_type is not None:
-        told["content"] = {operation.media_type: {}}
+        kind = "object" if operation.media_type == "application/json" else "string"
+        told["content"] = {operation.media_type: {"schema": {"type": kind}}}
     return told
 
 
-def _failure(status: int, kinds: Sequence[type[TaskFlowError]], *, limited: bool) -> Part:
+@functools.cache
+def _captured() -> Part:
+    """Return the response to each request of docs/api.http by the operation's name; a test captures them."""
+    captured: Part = msgspec.json.decode(Path(__file__).with_name("answers.json").read_bytes())
+    return captured
+
+
+def _failure(status: int, kinds: Sequence[type[TaskFlowError]], operation: Operation) -> Part:
+    names = [_example_name(kind, operation) for kind in kinds]
     headers = ["X-Request-ID"]
     headers += ["WWW-Authenticate"] if status == _UNAUTHORIZED else []
     headers += ["Retry-After"] if status in (_TOO_MANY, _UNAVAILABLE) else []
-    headers += _LIMIT_HEADERS if limited else []
+    headers += _LIMIT_HEADERS if _is_limited(operation) else []
     return {
         "description": ", ".join(f"`{kind.code}`" for kind in kinds),
         "headers": {name: header_reference(name) for name in headers},
         "content": {
             "application/problem+json": {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {kind.code: _example_reference(kind.code) for kind in kinds},
+                "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
             }
         },
     }
 
 
-def _example_reference(code: str) -> Part:
-    return {"$ref": f"#/components/examples/{code}"}
-
-
 def examples(operations: Sequence[Operation]) -> Part:
-    """Return a problem for each code that these may answer."""
-    kinds = {kind.code: kind for operation in operations for kind in errors(operation)}
-    return {code: {"value": _example(kinds[code])} for code in sorted(kinds)}
+    """Return an example of each problem that these may answer."""
+    kinds = {_example_name(kind, operation): kind for operation in operations for kind in errors(operation)}
+    return {name: {"value": _example(name, kinds[name])} for name in sorted(kinds)}
 
 
-def _example(kind: type[TaskFlowError]) -> Part:
+def _example_name(kind: type[TaskFlowError], operation: Operation) -> str:
+    if kind is InvalidInput and operation.body is None:
+        return "invalid_query"
+    if kind is Unavailable and operation.answer is Readiness:
+        return "not_ready"
+    return kind.code
+
+
+_MEMBERS: Final[dict[str, Part]] = {
+    "invalid": {"errors": [{"detail": "must not be empty", "pointer": "/title"}]},
+    "invalid_query": {"errors": [{"detail": "is not a parameter of this", "parameter": "colour"}]},
+    "not_ready": {"checks": {"postgresql": "down", "redis": "up"}},
+    "batch_failed": {
+        "results": [
+            {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "status": "ok"},
+            {
+                "id": "01890a5d-ac96-774b-bcce-b302099a8058",
+                "status": "failed",
+                "problem": msgspec.to_builtins(problem(VersionMismatch())),
+            },
+        ]
+    },
+}
+"""What some problems have beside what all have, by the name of the example."""
+
+
+def _example(name: str, kind: type[TaskFlowError]) -> Part:
     status, title = STATUSES[kind.code]
-    told: Part = {
+    return {
         "type": TYPE_PREFIX + kind.code,
         "title": title,
         "status": status,
         "detail": kind.default_detail,
         "code": kind.code,
         "requestId": "0123456789abcdef0123456789abcdef",
+        **_MEMBERS.get(name, {}),
     }
-    if issubclass(kind, InvalidInput):
-        told["errors"] = [{"detail": "must not be empty", "pointer": "/title"}]
-    return told

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 import taskflow_core
-from taskflow_core import JobState, Priority, Role, Status
 from taskflow_http.openapi.answers import answers, examples
 from taskflow_http.openapi.headers import (
     ANSWER_HEADERS,
@@ -16,36 +15,53 @@ from taskflow_http.openapi.headers import (
     Part,
     parameter_reference,
 )
-from taskflow_http.schemas import Problem
+from taskflow_http.openapi.models import schemas
 from taskflow_http.table import OPERATIONS
 
 if TYPE_CHECKING:
     from taskflow_http.operations import Operation
 
 _DESCRIPTION: Final = """\
-Tasks and the people who have them.
+Users, their tasks, and background jobs.
 
-- **Times** are RFC 3339, in any offset in, in UTC out. **Ids** are UUIDs (version 7).
-- **Errors** are problem documents (RFC 9457). `code` is stable. Of bad input `errors` tells every fault, by
-  JSON Pointer into the body or by the name of the query parameter.
-- **Lists** give `nextCursor` and a `Link` to the next page. A cursor is good for the query that gave it, with
-  any `limit`. Unknown, repeated and impossible parameters are refused, never ignored.
-- **Versions**: one task or user has an `ETag`. `If-None-Match` saves reading it again, `If-Match` keeps from
-  overwriting what somebody else did meanwhile.
-- **Limits**: log-in, refresh and registration are limited by address, all that takes a token by user, a batch
-  by its tasks. `RateLimit` tells what remains; 429 comes with `Retry-After`. Tokens that are refused count
-  against the address that sent them.
-- **Requests that are done once**: POST (but for `/auth/`) with an `Idempotency-Key` is done once in 24 hours
-  however often it is sent; other methods need none and ignore it. With another path or body it is refused.
-- What one may not see is answered like what does not exist.
-- A name that stands twice in a JSON object counts by its last value.
+- **Times** are RFC 3339: any offset in requests, UTC with `Z` in responses. **Ids** are UUIDs
+  (version 7).
+- **Errors** are problem documents (RFC 9457). Rely on `code`; `title` and `detail` may change. For
+  invalid input, `errors` lists every fault (100 at most), with a JSON Pointer into the body or the
+  name of the query parameter.
+- **Unknown fields** of a request body are refused. A later version may add fields to a response:
+  ignore those that you do not know. If a name occurs twice in a JSON object, the last value counts.
+- **Lists** are paged: a response has `nextCursor` and a `Link` header to the next page. Send a cursor
+  with the query that returned it; only `limit` may change. Unknown, repeated and invalid query
+  parameters are refused.
+- **Versions**: a task or user is returned with an `ETag`. `If-None-Match` avoids reading an unchanged
+  one again; `If-Match` avoids overwriting a change that somebody else made in the meantime.
+- **Rate limits** count log-in, refresh and registration by address, and authenticated requests by
+  user; a batch counts as many requests as it has tasks. `RateLimit` says how many remain; 429 has
+  `Retry-After`. Requests with a missing or invalid token count against their address.
+- **Idempotency**: a POST outside `/auth/` with an `Idempotency-Key` takes effect once in 24 hours,
+  however often it is sent. The same key with another path, query or body is refused. Other methods
+  ignore the key.
+- **404** is also the answer for what the caller may not see.
 """
 
+_TAGS: Final = {
+    "tasks": "Create, read, change, delete and restore tasks, one at a time or in batches.",
+    "users": "The caller's account; for managers and admins also those of others.",
+    "auth": "Registration, log-in, tokens, sessions, passwords and security events.",
+    "jobs": "Background jobs, for admins.",
+    "health": "Liveness and readiness, for load balancers and orchestrators.",
+    "documentation": "This document, as JSON and as a page.",
+}
+
 _PATH_PARAMETERS: Final[dict[str, Part]] = {
-    "{id}": {"type": "string", "format": "uuid"},
+    "{id}": {"description": "The id.", "schema": {"type": "string", "format": "uuid"}},
     "{file}": {
-        "type": "string",
-        "enum": ["start.js", "swagger_bundle.js", "swagger_preset.js", "swagger_style.css"],
+        "description": "The name of the file.",
+        "schema": {
+            "type": "string",
+            "enum": ["start.js", "swagger_bundle.js", "swagger_preset.js", "swagger_style.css"],
+        },
     },
 }
 
@@ -58,14 +74,15 @@ def openapi_document() -> Part:
             "title": "TaskFlow",
             "version": taskflow_core.__version__,
             "description": _DESCRIPTION,
+            "contact": {"name": "The operator of this installation"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": _paths(),
         "components": {
-            "schemas": _schemas(),
+            "schemas": schemas(OPERATIONS),
             "examples": examples(OPERATIONS),
             "headers": ANSWER_HEADERS,
             "parameters": REQUEST_HEADERS,
@@ -91,11 +108,10 @@ def _operation(operation: Operation) -> Part:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
+        "description": operation.description,
         "parameters": _parameters(operation),
         "responses": answers(operation),
     }
-    if operation.description:
-        told["description"] = operation.description
     if operation.body is not None:
         told["requestBody"] = _request_body(operation.body)
     if not operation.secured:
@@ -105,8 +121,8 @@ def _operation(operation: Operation) -> Part:
 
 def _parameters(operation: Operation) -> list[Part]:
     told = [
-        {"name": template[1:-1], "in": "path", "required": True, "schema": schema}
-        for template, schema in _PATH_PARAMETERS.items()
+        {"name": template[1:-1], "in": "path", "required": True, **part}
+        for template, part in _PATH_PARAMETERS.items()
         if template in operation.path
     ]
     told += [
@@ -130,11 +146,3 @@ def _request_body(body: Any) -> Part:
     schema = {"$ref": f"#/components/schemas/{body.model.__name__}"}
     content = {"schema": schema, "examples": {"example": {"value": body.example}}}
     return {"required": True, "content": dict.fromkeys(body.media_types, content)}
-
-
-def _schemas() -> Part:
-    bodies = [operation.body.model for operation in OPERATIONS if operation.body is not None]
-    answered = [operation.answer for operation in OPERATIONS if operation.answer is not None]
-    types = dict.fromkeys([*bodies, *answered, Problem, Status, Priority, Role, JobState])
-    _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    return dict(sorted(components.items()))

@@ -14,17 +14,20 @@ ANSWER_HEADERS: Final[dict[str, Part]] = {
         "description": "The version, as a strong entity tag (RFC 9110).",
         "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$', "examples": ['"3"']},
     },
-    "Location": {"description": "Where it is.", "schema": {"type": "string"}},
+    "Location": {
+        "description": "The path of what was created.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
     "Link": {
         "description": 'The next page, if there is one: `<…>; rel="next"` (RFC 8288), relative to this list.',
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {
-        "description": "It was done before, by the same `Idempotency-Key`; this is the answer of then.",
-        "schema": {"const": "true"},
+        "description": "Present if this is the response of an earlier request with this `Idempotency-Key`.",
+        "schema": {"type": "string", "const": "true"},
     },
     "X-Request-ID": {
-        "description": "What this request is called in logs and history.",
+        "description": "Identifies this request in logs and in the history of tasks.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
     },
     "WWW-Authenticate": {
@@ -33,17 +36,17 @@ ANSWER_HEADERS: Final[dict[str, Part]] = {
     },
     "RateLimit": {
         "description": (
-            "Of the limit, unless it is off: how many requests remain, and seconds until all are there again "
+            "How many requests remain, and the seconds until all are available again; absent without a limit "
             "(draft-ietf-httpapi-ratelimit-headers)."
         ),
         "schema": {"type": "string", "examples": ['"api";r=99;t=1']},
     },
     "RateLimit-Policy": {
-        "description": "The limit, unless it is off: how many requests in how many seconds.",
+        "description": "How many requests are allowed in how many seconds; absent without a limit.",
         "schema": {"type": "string", "examples": ['"api";q=100;w=60']},
     },
     "Retry-After": {
-        "description": "Seconds after which trying again makes sense.",
+        "description": "Seconds to wait before the next try.",
         "schema": {"type": "integer", "minimum": 1},
     },
 }
@@ -53,14 +56,17 @@ REQUEST_HEADERS: Final[dict[str, Part]] = {
         "name": "If-Match",
         "in": "header",
         "required": False,
-        "description": 'Do it only at one of these versions, such as `"3"`; else 412. Weak ones never match.',
+        "description": (
+            'Proceed only if the version is one of these, such as `"3"`; otherwise respond with 412. '
+            "Weak tags never match."
+        ),
         "schema": {"type": "string", "pattern": HEADER_PATTERN, "examples": ['"3"']},
     },
     "If-None-Match": {
         "name": "If-None-Match",
         "in": "header",
         "required": False,
-        "description": "Answer 304 where the version is one of these.",
+        "description": 'Respond with 304 if the version is one of these, such as `"3"`.',
         "schema": {"type": "string", "pattern": HEADER_PATTERN, "examples": ['"3"']},
     },
     "Idempotency-Key": {
@@ -68,8 +74,8 @@ REQUEST_HEADERS: Final[dict[str, Part]] = {
         "in": "header",
         "required": False,
         "description": (
-            "A key of your own, a random one say: for 24 hours the same request with the same key is done "
-            "once, and answered as it was then. With or without quotes it is the same key."
+            "A key that the client chooses, such as a random UUID. For 24 hours the same request with the "
+            "same key takes effect once and gets the first response again. Quotes around it do not matter."
         ),
         "schema": {"type": "string", "pattern": HEADER_PATTERN_OF_KEYS, "examples": ['"8e03978e-40d5"']},
     },
@@ -77,7 +83,7 @@ REQUEST_HEADERS: Final[dict[str, Part]] = {
         "name": "X-Request-ID",
         "in": "header",
         "required": False,
-        "description": "Kept where it is 1 to 128 letters, digits, `.`, `-` or `_`; else made up.",
+        "description": "Identifies this request: 1 to 128 of `A-Za-z0-9._-`; otherwise one is generated.",
         "schema": {"type": "string"},
     },
 }
@@ -86,6 +92,7 @@ SECURITY_SCHEMES: Final[dict[str, Part]] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
+        "bearerFormat": "JWT",
         "description": "The `access_token` of `POST /auth/login`, `/auth/register` or `/auth/refresh`.",
     }
 }

@@ -91,8 +91,8 @@ OPERATIONS: Final = (
         path="/auth/register",
         name="register",
         tag="auth",
-        summary="Open an account",
-        description="The account has the role `user`, and is signed in at once.",
+        summary="Register an account",
+        description="Creates an account with the role `user` and signs it in.",
         handler=register,
         secured=False,
         limit="register",
@@ -116,8 +116,8 @@ OPERATIONS: Final = (
         tag="auth",
         summary="Sign in",
         description=(
-            "Whether it was the email or the password that is wrong is not told. After five failures in a "
-            "row an account makes the next try wait, longer each time."
+            "The response does not say whether the email or the password is wrong. After five failures in a "
+            "row each further try for the account must wait, longer each time."
         ),
         handler=log_in,
         secured=False,
@@ -136,9 +136,9 @@ OPERATIONS: Final = (
         tag="auth",
         summary="Get new tokens for a refresh token",
         description=(
-            "Each refresh token is good once. For a grace (30 seconds unless set otherwise) after it was "
-            "replaced it still gets the present one, so that an answer that was lost can be asked for again; "
-            "later it ends the session, since it must have been copied."
+            "A refresh token is valid once. For a grace period (30 seconds by default) after it was replaced "
+            "it returns the current token again, in case the response was lost. Later it ends the session, "
+            "since it must have been copied."
         ),
         handler=refresh,
         secured=False,
@@ -160,7 +160,7 @@ OPERATIONS: Final = (
         name="logOut",
         tag="auth",
         summary="Sign out",
-        description="Ends the session that asks: from the answer on its tokens are refused.",
+        description="Ends the session of this request. Its tokens are refused at once.",
         handler=log_out,
         status=204,
     ),
@@ -169,8 +169,8 @@ OPERATIONS: Final = (
         path="/auth/password",
         name="changePassword",
         tag="auth",
-        summary="Change one's own password",
-        description="All other sessions end. After five wrong tries in a row the next has to wait.",
+        summary="Change the caller's password",
+        description="Ends all other sessions. After five wrong tries in a row the next must wait.",
         handler=change_password,
         body=Body(
             account_schemas.PasswordChange,

@@ -27,7 +27,7 @@ _RETRY_AFTER: Final = b"5"
 
 async def live(_: Call, __: Services) -> Reply:
     """Tell that the process answers."""
-    return json_reply(schemas.Liveness(), cache=NO_STORE)
+    return json_reply(schemas.Liveness("ok"), cache=NO_STORE)
 
 
 async def ready(call: Call, services: Services) -> Reply:
@@ -60,7 +60,8 @@ OPERATIONS: Final = (
         path="/health/live",
         name="live",
         tag="health",
-        summary="Tell that the process answers",
+        summary="Check that the process responds",
+        description="Always 200 while the process can respond; checks no dependency.",
         handler=live,
         secured=False,
         answer=schemas.Liveness,
@@ -70,10 +71,10 @@ OPERATIONS: Final = (
         path="/health/ready",
         name="ready",
         tag="health",
-        summary="Tell whether what this instance needs can be reached",
+        summary="Check that this instance can serve requests",
         description=(
-            "Where something cannot, the answer is 503, and `checks` tells what. Where only something is "
-            "away that it can do without, the status is `degraded`."
+            "503 if a required dependency is down; `checks` says which. `degraded` if only an optional one "
+            "is: everything is still served."
         ),
         handler=ready,
         secured=False,

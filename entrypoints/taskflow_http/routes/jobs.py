@@ -99,7 +99,9 @@ def _retried_reply(retried: Retried) -> Reply:
     return json_reply(job_schemas.RetriedJobs.of(retried))
 
 
-_KIND: Final = Parameter("kind", "kind", str, {"type": "string"} | patterns.JOB_KIND, "Those of this kind.")
+_KIND: Final = Parameter(
+    "kind", "kind", str, {"type": "string"} | patterns.JOB_KIND, "Only jobs of this kind."
+)
 _PAGED: Final = (_KIND, parameters.LIMIT, parameters.CURSOR)
 
 OPERATIONS: Final = (
@@ -108,12 +110,12 @@ OPERATIONS: Final = (
         path="/jobs",
         name="listJobs",
         tag="jobs",
-        summary="List background work",
-        description="Newest first. What is done is kept for 7 days, what is dead until it is discarded.",
+        summary="List jobs",
+        description="Newest first. Done jobs are kept for 7 days, dead ones until they are discarded.",
         handler=list_jobs,
         permission=Permission.SEE_JOBS,
         parameters=parameters.named(
-            (parameters.enumeration("state", JobState, "Those in this state."), *_PAGED)
+            (parameters.enumeration("state", JobState, "Only jobs in this state."), *_PAGED)
         ),
         answer=job_schemas.JobPage,
         headers=("Link",),
@@ -125,7 +127,7 @@ OPERATIONS: Final = (
         name="listDeadJobs",
         tag="jobs",
         summary="List dead jobs",
-        description="Those that failed as often as they may, or for good; newest first.",
+        description="Jobs that failed in every attempt, or permanently; newest first.",
         handler=list_dead_jobs,
         permission=Permission.SEE_JOBS,
         parameters=parameters.named(_PAGED),
@@ -138,7 +140,8 @@ OPERATIONS: Final = (
         path="/jobs/stats",
         name="countJobs",
         tag="jobs",
-        summary="Count background work by kind",
+        summary="Count jobs by kind",
+        description="Jobs that are not done, and when each periodic scan for work is due.",
         handler=count_jobs,
         permission=Permission.SEE_JOBS,
         answer=job_schemas.JobStats,
@@ -148,7 +151,8 @@ OPERATIONS: Final = (
         path="/jobs/{id}",
         name="findJob",
         tag="jobs",
-        summary="Read a job",
+        summary="Get a job",
+        description="A job in any state.",
         handler=find_job,
         permission=Permission.SEE_JOBS,
         answer=job_schemas.Job,
@@ -160,7 +164,7 @@ OPERATIONS: Final = (
         name="retryJob",
         tag="jobs",
         summary="Retry a dead job",
-        description="It has all its tries again, and is due at once.",
+        description="It is due at once, with all its attempts again.",
         handler=retry_job,
         permission=Permission.STEER_JOBS,
         idempotent_by_key=True,
@@ -174,8 +178,8 @@ OPERATIONS: Final = (
         tag="jobs",
         summary="Retry all dead jobs of a kind",
         description=(
-            "The 1,000 of them in one call that have been dead for longest. While `next` is not null, ask "
-            "again with it as the body: it comes to an end, since what dies again meanwhile is not retried."
+            "The 1,000 that have been dead for the longest time. While `next` is not null, send it as the "
+            "next body. This ends: a job that becomes dead again in the meantime is not retried."
         ),
         handler=retry_jobs,
         permission=Permission.STEER_JOBS,
@@ -189,7 +193,7 @@ OPERATIONS: Final = (
         name="discardJob",
         tag="jobs",
         summary="Discard a dead job",
-        description="It is removed for good.",
+        description="It is removed permanently.",
         handler=discard_job,
         permission=Permission.STEER_JOBS,
         status=204,

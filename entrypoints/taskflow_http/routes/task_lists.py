@@ -8,6 +8,7 @@ import msgspec
 
 from taskflow_core import (
     Batch,
+    BatchAction,
     BatchFailed,
     BatchItem,
     Fault,
@@ -26,7 +27,7 @@ from taskflow_core import HistoryEntry as HistoryEntryView
 from taskflow_core.queries import LIMIT_DEFAULT
 from taskflow_http import parameters, schemas
 from taskflow_http.bodies import Body
-from taskflow_http.errors import InvalidCursor, MalformedRequest
+from taskflow_http.errors import InvalidCursor, InvalidRequest, MalformedRequest
 from taskflow_http.idempotency import done_once
 from taskflow_http.operations import Operation, Services
 from taskflow_http.preconditions import refuse_precondition
@@ -84,10 +85,14 @@ async def change_tasks(call: Call, services: Services) -> Reply:
     """Do the same to many tasks."""
     refuse_precondition(call)
     body: schemas.Batch = call.body
+    changes = {} if body.changes is msgspec.UNSET else given(body.changes)
+    if body.action is not BatchAction.UPDATE and body.changes is not msgspec.UNSET and not changes:
+        # To the core, changes of nothing are no changes.
+        raise InvalidRequest([Fault(("set",), "must be left out unless the action is an update")], "body")
     command = Batch(
         action=body.action,
         items=tuple(_batch_item(item) for item in body.items),
-        changes=TaskChanges() if body.changes is msgspec.UNSET else TaskChanges(**given(body.changes)),
+        changes=TaskChanges(**changes),
         atomic=body.mode == "atomic",
     )
     try:
@@ -137,22 +142,25 @@ OPERATIONS: Final = (
         tag="tasks",
         summary="List tasks",
         description=(
-            "Newest first unless sorted otherwise; tasks without due date come last by `dueDate` either way. "
-            "Every task whose sort key does not change while one pages through is seen exactly once."
+            "Newest first by default. Sorted by `dueDate`, tasks without a due date come last in either "
+            "direction. A task whose sort key does not change is on exactly one page."
         ),
         handler=list_tasks,
         parameters=parameters.named(
             (
-                parameters.enumeration("status", Status, "Those with this status."),
-                parameters.enumeration("priority", Priority, "Those with this priority."),
+                parameters.enumeration("status", Status, "Only tasks with this status."),
+                parameters.enumeration("priority", Priority, "Only tasks with this priority."),
                 parameters.OWNER,
                 parameters.SEARCH,
-                parameters.time("createdFrom", "created_from", "Made then or later."),
-                parameters.time("createdTo", "created_to", "Made before then."),
-                parameters.time("dueFrom", "due_from", "Due then or later."),
-                parameters.time("dueTo", "due_to", "Due before then."),
-                parameters.flag("overdue", "Those that are open and were due, or all the others."),
-                parameters.flag("deleted", "The deleted ones, instead of the live ones."),
+                parameters.time("createdFrom", "created_from", "Created at this time or later."),
+                parameters.time("createdTo", "created_to", "Created before this time."),
+                parameters.time("dueFrom", "due_from", "Due at this time or later."),
+                parameters.time("dueTo", "due_to", "Due before this time."),
+                parameters.flag(
+                    "overdue",
+                    "`true`: only tasks that are open and past their due date; `false`: all others.",
+                ),
+                parameters.flag("deleted", "`true`: only deleted tasks. Default: `false`."),
                 parameters.sort(_SORT_KEYS, "-createdAt"),
                 parameters.LIMIT,
                 parameters.CURSOR,
@@ -168,6 +176,7 @@ OPERATIONS: Final = (
         name="countTasks",
         tag="tasks",
         summary="Count tasks",
+        description="By status and by priority, and how many are overdue.",
         handler=count_tasks,
         parameters=parameters.named((parameters.OWNER,)),
         answer=schemas.TaskStats,
@@ -178,8 +187,8 @@ OPERATIONS: Final = (
         path="/tasks/{id}/history",
         name="readHistory",
         tag="tasks",
-        summary="Read what happened to a task",
-        description="Newest first.",
+        summary="Get the history of a task",
+        description="One entry for each version, newest first.",
         handler=read_history,
         parameters=parameters.named((parameters.LIMIT, parameters.CURSOR)),
         answer=schemas.HistoryPage,
@@ -191,10 +200,10 @@ OPERATIONS: Final = (
         path="/tasks/batch",
         name="changeTasks",
         tag="tasks",
-        summary="Do the same to many tasks",
+        summary="Change many tasks",
         description=(
-            "All of them or none, unless `mode` is `partial`. `set` goes with the action `update`, and only "
-            "with it. `If-Match` is refused: give a task the version it must have."
+            "All tasks or none, unless `mode` is `partial`. The action `update` takes the changes in `set`; "
+            "no other action has it. `If-Match` is refused: give a task its `version` instead."
         ),
         handler=change_tasks,
         cost=_cost,

@@ -84,7 +84,8 @@ OPERATIONS: Final = (
         path="/tasks/{id}",
         name="findTask",
         tag="tasks",
-        summary="Read a task",
+        summary="Get a task",
+        description="404 for a deleted task, and for one that the caller may not see.",
         handler=find_task,
         condition=Condition.IF_NONE_MATCH,
         answer=schemas.Task,
@@ -98,9 +99,9 @@ OPERATIONS: Final = (
         tag="tasks",
         summary="Change a task",
         description=(
-            "What is left out stays, null clears (RFC 7396). Open tasks (PENDING, IN_PROGRESS) go to any "
-            "other status; closed ones (COMPLETED, CANCELLED) to either open one. A change that changes "
-            "nothing makes no version and no history."
+            "A merge patch (RFC 7396): a field that is absent stays, null clears it. An open task "
+            "(`PENDING`, `IN_PROGRESS`) may get any other status; a closed one (`COMPLETED`, `CANCELLED`) "
+            "either open status. If nothing changes, there is no new version and no history entry."
         ),
         handler=change_task,
         body=Body(
@@ -119,7 +120,7 @@ OPERATIONS: Final = (
         name="deleteTask",
         tag="tasks",
         summary="Delete a task",
-        description="For 30 days it can be restored.",
+        description="It can be restored for 30 days.",
         handler=delete_task,
         condition=Condition.IF_MATCH,
         status=204,
@@ -131,7 +132,7 @@ OPERATIONS: Final = (
         name="restoreTask",
         tag="tasks",
         summary="Restore a deleted task",
-        description="One that is not deleted is answered as it is.",
+        description="A task that is not deleted is returned unchanged.",
         handler=restore_task,
         idempotent_by_key=True,
         answer=schemas.Task,
@@ -143,7 +144,8 @@ OPERATIONS: Final = (
         path="/tasks",
         name="createTask",
         tag="tasks",
-        summary="Make a task",
+        summary="Create a task",
+        description="Only `title` is required.",
         handler=create_task,
         body=Body(schemas.NewTask, example=_EXAMPLE),
         idempotent_by_key=True,

@@ -121,7 +121,8 @@ OPERATIONS: Final = (
         path="/users/me",
         name="findMe",
         tag="users",
-        summary="Read one's own account",
+        summary="Get the caller's account",
+        description="The account of the token.",
         handler=find_me,
         condition=Condition.IF_NONE_MATCH,
         answer=account_schemas.User,
@@ -132,10 +133,10 @@ OPERATIONS: Final = (
         path="/users/me",
         name="changeMe",
         tag="users",
-        summary="Change one's own profile",
+        summary="Change the caller's profile",
         description=(
-            "`notifications` says whether one is told of one's tasks; of what happens to the account one is "
-            "told in any case."
+            "`notifications` turns notices about tasks on and off; notices about the security of the account "
+            "are always sent."
         ),
         handler=change_me,
         body=Body(account_schemas.ProfilePatch, example={"name": "Ada King"}, media_types=_PATCH_TYPES),
@@ -149,8 +150,8 @@ OPERATIONS: Final = (
         path="/users/{id}",
         name="findUser",
         tag="users",
-        summary="Read an account",
-        description="One's own, or with the role `manager` or `admin` anyone's.",
+        summary="Get an account",
+        description="The caller's own; any account with the role `manager` or `admin`.",
         handler=find_user,
         condition=Condition.IF_NONE_MATCH,
         answer=account_schemas.User,
@@ -164,7 +165,7 @@ OPERATIONS: Final = (
         tag="users",
         summary="Change an account",
         description=(
-            "Of one's own account everybody may change the name and `notifications`; the rest takes the "
+            "A user may change the `name` and `notifications` of the own account. Everything else needs the "
             "role `admin`."
         ),
         handler=change_user,
@@ -179,8 +180,8 @@ OPERATIONS: Final = (
         path="/users/{id}",
         name="deleteUser",
         tag="users",
-        summary="Delete an account with all its tasks",
-        description="From the answer on nobody finds it, and its email is free. Takes the role `admin`.",
+        summary="Delete an account and its tasks",
+        description="It disappears at once, and its email can be used again. Needs the role `admin`.",
         handler=delete_user,
         condition=Condition.IF_MATCH,
         status=204,
@@ -192,14 +193,14 @@ OPERATIONS: Final = (
         name="listUsers",
         tag="users",
         summary="List accounts",
-        description="Takes the role `manager` or `admin`.",
+        description="Needs the role `manager` or `admin`.",
         handler=list_users,
         permission=Permission.SEE_USERS,
         parameters=parameters.named(
             (
                 parameters.SEARCH,
-                parameters.enumeration("role", Role, "Those with this role."),
-                parameters.flag("active", "Those that may sign in, or may not."),
+                parameters.enumeration("role", Role, "Only accounts with this role."),
+                parameters.flag("active", "`true`: only active accounts; `false`: only the others."),
                 parameters.sort({"createdAt": UserSort.CREATED_AT, "email": UserSort.EMAIL}, "-createdAt"),
                 parameters.LIMIT,
                 parameters.CURSOR,
@@ -214,8 +215,8 @@ OPERATIONS: Final = (
         path="/users",
         name="createUser",
         tag="users",
-        summary="Make an account for somebody",
-        description="Takes the role `admin`.",
+        summary="Create an account for somebody",
+        description="Needs the role `admin`.",
         handler=create_user,
         permission=Permission.MANAGE_USERS,
         idempotent_by_key=True,

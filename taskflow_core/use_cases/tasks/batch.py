@@ -26,7 +26,7 @@ BATCH_MAX: Final = 1_000
 
 
 class BatchAction(StrEnum):
-    """What a batch does to each of its tasks."""
+    """What a batch does with each of its tasks."""
 
     COMPLETE = "complete"
     DELETE = "delete"

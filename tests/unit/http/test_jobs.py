@@ -31,7 +31,7 @@ async def test_a_job_tells_all_of_itself(world: World) -> None:
         "attempts": 1,
         "maxAttempts": 7,
         "runAt": "2030-01-01T00:00:02Z",
-        "error": "It was told to fail.",
+        "error": "The bank did not answer.",
         "createdAt": "2030-01-01T00:00:00Z",
         "finishedAt": "2030-01-01T00:00:00Z",
         "requestId": "r-1",
@@ -151,7 +151,7 @@ async def test_a_dead_job_is_retried(world: World) -> None:
     assert answer.status_code == 200
     assert (told["id"], told["state"], told["attempts"], told["finishedAt"]) == (str(id), "pending", 0, None)
     assert told["runAt"] == "2030-01-01T01:00:00Z"
-    assert told["error"] == "It was told to fail."
+    assert told["error"] == "The bank did not answer."
     assert told == await get(world, f"/jobs/{id}")
     assert list(world.queue.hints) == [id]
 
