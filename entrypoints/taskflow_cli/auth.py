@@ -14,12 +14,12 @@ from taskflow_cli.errors import exit_code
 from taskflow_cli.explaining import ACTIONS, Action, Verdict, explain
 from taskflow_cli.listing import Listing, amount
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.tables import FOLD, WHOLE, printable
+from taskflow_cli.tables import BELOW, FOLD, WHOLE, printable
 from taskflow_core import EventQuery, EventType, SecurityEvent, Task, UserView
 from taskflow_core.permissions import require_see_task
 from taskflow_http import account_schemas
 
-_EVENT_COLUMNS = {"At": FOLD, "Type": FOLD, "User ID": WHOLE, "Detail": FOLD}
+_EVENT_COLUMNS = {"At": FOLD, "Type": FOLD, "User ID": BELOW, "Detail": FOLD}
 
 
 @click.group()

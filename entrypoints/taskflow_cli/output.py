@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from taskflow_cli.tables import Columns, cell, table_of
+from taskflow_cli.tables import UNSAFE, Columns, cell, table_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 _PIPED_WIDTH: Final = 240
 """Columns where the output is no terminal: wide enough that no id is cut."""
+_NOT_ASCII: Final = re.compile("[^\x00-\x7e]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,11 @@ class Output:
 
     def json(self, value: Any) -> None:
         """Write a value as JSON."""
-        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+        click.echo(escaped(msgspec.json.format(msgspec.json.encode(value), indent=2)))
 
     def json_line(self, value: Any) -> None:
         """Write a value as one line of JSON Lines."""
-        click.echo(msgspec.json.encode(value))
+        click.echo(escaped(msgspec.json.encode(value)))
 
     def say(self, text: str) -> None:
         """Write a sentence for people; programs are spared it."""
@@ -46,12 +50,12 @@ class Output:
 
     def table(self, columns: Columns, rows: Iterable[Sequence[object]], *, empty: str) -> None:
         """Write rows for people, or `empty` where there are none."""
-        target = console()
-        table = table_of(columns, rows, target.width)
-        if table.row_count:
-            target.print(table)
-        else:
+        found = list(rows)
+        if not found:
             click.echo(empty)
+            return
+        target = console()
+        target.print(table_of(columns, found, target.width))
 
     def record(self, value: msgspec.Struct) -> None:
         """Write one thing, field by field."""
@@ -66,6 +70,15 @@ class Output:
         for name, encoded in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
             table.add_row(encoded, cell(getattr(value, name)))
         console().print(table)
+
+
+def escaped(document: bytes) -> str:
+    """Return JSON with escapes for what a terminal would obey, and for what standard output cannot say.
+
+    It means the same. A byte above 127 on a terminal of another encoding than UTF-8 may be a control.
+    """
+    is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    return (UNSAFE if is_utf8 else _NOT_ASCII).sub(lambda c: json.dumps(c[0])[1:-1], document.decode())
 
 
 def console(*, to_stderr: bool = False) -> Console:

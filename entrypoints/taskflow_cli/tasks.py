@@ -13,7 +13,7 @@ from taskflow_cli.exporting import export_tasks
 from taskflow_cli.importing import import_tasks
 from taskflow_cli.listing import Listing, amount, filters, history_lines, query_of
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.tables import CUT, FOLD, WHOLE
+from taskflow_cli.tables import BELOW, CUT, FOLD, WHOLE
 from taskflow_core import (
     UNSET,
     Batch,
@@ -32,8 +32,8 @@ from taskflow_core import (
 from taskflow_core.queries import LIMIT_DEFAULT, LIMIT_MAX
 from taskflow_http import problems, schemas
 
-_COLUMNS = {"ID": WHOLE, "Title": CUT, "Status": WHOLE, "Priority": WHOLE, "Due": FOLD}
-_HISTORY = {"At": FOLD, "Actor ID": WHOLE, "Action": WHOLE, "Changes": FOLD}
+_COLUMNS = {"ID": BELOW, "Title": CUT, "Status": WHOLE, "Priority": WHOLE, "Due": FOLD}
+_HISTORY = {"At": FOLD, "Actor ID": BELOW, "Action": WHOLE, "Changes": FOLD}
 
 
 @click.group()

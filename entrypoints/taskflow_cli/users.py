@@ -10,7 +10,7 @@ import click
 from taskflow_cli import options
 from taskflow_cli.listing import Listing, amount
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.tables import CUT, FOLD, WHOLE
+from taskflow_cli.tables import BELOW, CUT, FOLD, WHOLE
 from taskflow_core import (
     UNSET,
     NewUser,
@@ -24,7 +24,7 @@ from taskflow_core import (
 )
 from taskflow_http import account_schemas
 
-_COLUMNS = {"ID": WHOLE, "Email": FOLD, "Name": CUT, "Role": WHOLE, "Active": WHOLE}
+_COLUMNS = {"ID": BELOW, "Email": FOLD, "Name": CUT, "Role": WHOLE, "Active": WHOLE}
 _who = click.argument("who", metavar="EMAIL|ID")
 
 
