@@ -31,6 +31,7 @@ import click
 import msgspec
 
 from taskflow_bootstrap.errors import SettingsError, StartError
+from taskflow_cli.output import escaped
 from taskflow_cli.tables import printable
 from taskflow_core import (
     BatchFailed,
@@ -79,7 +80,7 @@ def tell(error: Exception, *, as_json: bool) -> int | None:
     code = exit_code(type(error))
     if code is None:
         return None
-    click.echo(_as_json(error) if as_json else _as_text(error), err=True)
+    click.echo(escaped(_as_json(error)) if as_json else printable(_as_text(error)), err=True)
     return code
 
 

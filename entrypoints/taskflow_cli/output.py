@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from taskflow_cli.tables import UNSAFE, Columns, cell, table_of
+from taskflow_cli.tables import UNSAFE, Columns, cell, printable, table_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +46,7 @@ class Output:
     def say(self, text: str) -> None:
         """Write a sentence for people; programs are spared it."""
         if not self.as_json:
-            click.echo(text)
+            click.echo(printable(text))
 
     def table(self, columns: Columns, rows: Iterable[Sequence[object]], *, empty: str) -> None:
         """Write rows for people, or `empty` where there are none."""

@@ -40,9 +40,11 @@ def prepare() -> None:
 def failed(error: OSError) -> int:
     """Say that a standard stream failed, and return the exit code.
 
-    What standard output still holds is dropped: Python would try to write it once more at the end.
+    What the streams still hold is dropped: Python would try to write it once more at the end.
     """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with suppress(OSError):
         os.write(2, f"Error: Standard input or output failed: {error.strerror}.\n".encode())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
     return FAILED

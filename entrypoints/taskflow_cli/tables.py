@@ -51,6 +51,10 @@ UNSAFE: Final = re.compile(
 
 Joiners (U+200C, U+200D) are none of them: without these, Persian words and families of emoji fall apart.
 """
+_FLAG_OR_UNSAFE: Final = re.compile(
+    f"(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{{3,6}}\U000e007f)|{UNSAFE.pattern}"
+)
+"""The flags of England and others are spelt with tags (UTS #51); tags elsewhere hide text."""
 
 _Row: TypeAlias = tuple[str, ...]
 
@@ -79,7 +83,7 @@ def cell(value: object) -> str:
 
 def printable(text: str) -> str:
     """Return text that cannot steer a terminal: what somebody typed may hold its escape sequences."""
-    return UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _FLAG_OR_UNSAFE.sub(lambda found: found[1] or "\N{REPLACEMENT CHARACTER}", text)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from support.cli import Cli
 from support.samples import NOW, World, entry_of, new_event, new_id, new_task
-from taskflow_cli.tables import CUT, FOLD, WHOLE, Columns, table_of
+from taskflow_cli.tables import CUT, FOLD, WHOLE, Columns, printable, table_of
 from taskflow_core import FieldChange, JobState, Origin, Role, Status
 
 EMAIL = "ada.augusta.king@analytical-engines.example.com"
@@ -140,6 +140,20 @@ def test_an_error_is_cut_only_when_others_are_folded() -> None:
         "idempotenc",
         "y_keys",
     ]
+
+
+def test_joined_emoji_words_and_flags_stay_whole_and_what_steers_a_terminal_is_replaced() -> None:
+    england = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+    kept = f"👨‍👩‍👧‍👦 می‌خواهم \u0600\u0661 é e\u0301 🇩🇪 👍🏽 ❤️ {england} a\u00a0b"
+    assert printable(kept) == kept
+    for (
+        unsafe
+    ) in "\0\t\r\x1b\x7f\x85\x9b\u061c\u200e\u200f\u2028\u2029\u202e\u2069\ud800\U000e0041\U000e007f":
+        assert printable(f"a{unsafe}b") == "a\ufffdb"
+
+
+def test_wide_letters_are_folded_by_their_width() -> None:
+    assert painted({"Changes": FOLD}, ("買" * 9,), width=10) == ["Changes", "買買買買買", "買買買買"]
 
 
 def test_wide_letters_count_for_two() -> None:
