@@ -97,12 +97,18 @@ def console(*, to_stderr: bool = False) -> Console:
 
 @contextlib.contextmanager
 def progress_bar(what: str, total: int | None) -> Iterator[Progress | None]:
-    """Show how far it is, to people alone."""
+    """Show progress on standard error if that is a terminal; a block that does not raise ends at 100 %.
+
+    What is to appear above the bar is printed by the `console` of what this yields.
+    """
     if not sys.stderr.isatty():
         yield None
         return
     from rich.progress import Progress
 
-    with Progress(console=console(to_stderr=True), transient=True) as progress:
-        progress.add_task(what, total=total)
+    # Redirected, what is for standard output would go to standard error.
+    with Progress(console=console(to_stderr=True), redirect_stdout=False, redirect_stderr=False) as progress:
+        task = progress.add_task(what, total=total)
         yield progress
+        completed = progress.tasks[0].completed or 1
+        progress.update(task, total=completed, completed=completed)
