@@ -27,6 +27,7 @@ from taskflow_cli.session import Session, with_session
 from taskflow_cli.tables import printable
 from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
 from taskflow_http import schemas
+from taskflow_http.times import decode_time
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -173,7 +174,7 @@ def _parsed(line: bytes | None, owner: UUID | None, *, notify: bool) -> NewTask:
         for name in READ_ONLY:
             document.pop(name, None)
     try:
-        shaped = msgspec.convert(document, schemas.NewTask)
+        shaped = msgspec.convert(document, schemas.NewTask, dec_hook=decode_time)
     except msgspec.ValidationError:
         shaped = examine(schemas.NewTask, document)
     own = None if isinstance(shaped.user_id, msgspec.UnsetType) else shaped.user_id

@@ -34,6 +34,7 @@ from taskflow_http import problems, schemas
 
 _COLUMNS = {"ID": BELOW, "Title": CUT, "Status": WHOLE, "Priority": WHOLE, "Due": FOLD}
 _HISTORY = {"At": FOLD, "Actor ID": BELOW, "Action": WHOLE, "Changes": FOLD}
+_DUE_HELP = "When it is due. Local time unless it has an offset; a date is the end of its day."
 
 
 @click.group()
@@ -72,7 +73,7 @@ async def show(session: Session, task_id: UUID) -> None:
 @click.option("--description", help="What it is about.")
 @click.option("--status", type=options.STATUS, default=Status.PENDING)
 @click.option("--priority", type=options.PRIORITY, default=Priority.MEDIUM)
-@click.option("--due", type=options.WHEN, help="When it is due.")
+@click.option("--due", type=options.DUE, help=_DUE_HELP)
 @click.option("--owner", metavar="EMAIL|ID", help="Whose it is to be; needed unless you act as a person.")
 @with_session
 async def create(
@@ -90,7 +91,7 @@ async def create(
 @click.option("--description", help="What it is about; empty for none.")
 @click.option("--status", type=options.STATUS)
 @click.option("--priority", type=options.PRIORITY)
-@click.option("--due", type=options.WHEN, help="When it is due.")
+@click.option("--due", type=options.DUE, help=_DUE_HELP)
 @click.option("--no-due", is_flag=True, help="It is due at no time.")
 @click.option("--owner", metavar="EMAIL|ID", help="Whose it is to be.")
 @options.if_version

@@ -5,7 +5,7 @@ import codecs
 import io
 import json
 import tracemalloc
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -183,6 +183,13 @@ def test_lines_keep_their_owner_unless_one_is_given(taskflow: Cli, world: World)
         in taskflow("tasks", "import", "-", "--as", "bob@example.com", stdin=line).stderr
     )
     assert bob.id not in {task.user_id for task in world.store.tasks.values()}
+
+
+def test_a_time_finer_than_microseconds_is_cut(taskflow: Cli, world: World) -> None:
+    line = b'{"title": "x", "dueDate": "2030-12-31T23:59:59.9999999Z"}'
+    taskflow("tasks", "import", "-", "--owner", world.add_user().id, stdin=line)
+    (task,) = world.store.tasks.values()
+    assert task.due_date == datetime(2030, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 def test_it_begins_at_a_line(taskflow: Cli, world: World) -> None:
