@@ -52,11 +52,17 @@ def tasks() -> None:
 async def list_(session: Session, limit: int | None, **chosen: Any) -> None:
     """List tasks, newest first."""
     listing = Listing(session.do.list_tasks, session.actor, limit)
-    found = [task async for task in listing.items(await query_of(session, chosen))]
+    query = await query_of(session, chosen)
+    found = [task async for task in listing.items(query)]
     if session.out.as_json:
         session.out.json({"data": [schemas.Task.of(task) for task in found], "more": listing.more})
         return
-    session.out.table(_COLUMNS, map(_row, found), empty="No tasks.")
+    columns, rows = _COLUMNS, [_row(task) for task in found]
+    if query.owner is None:
+        emails = await session.taskflow.user_reads.emails({task.user_id for task in found})
+        columns = _COLUMNS | {"Owner": BELOW}
+        rows = [(*_row(task), emails.get(task.user_id, task.user_id)) for task in found]
+    session.out.table(columns, rows, empty="No tasks.")
     listing.tell_more()
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import pytest
 from support.cli import Cli
 from support.samples import NOW, World, new_id
 from taskflow_core import Action, Priority, Role, Status
+from taskflow_memory import MemoryReads
 
 
 def test_a_task_from_its_creation_to_its_restoration(taskflow: Cli, world: World) -> None:
@@ -200,6 +201,32 @@ def test_a_version_that_passed(taskflow: Cli, world: World) -> None:
     assert taskflow("tasks", "update", task.id, "--title", "x", "--if-version", 7).exit_code == 8
     assert taskflow("tasks", "delete", task.id, "--if-version", 7).exit_code == 8
     assert taskflow("tasks", "delete", task.id, new_id(), "--if-version", 7).exit_code == 2
+
+
+def test_a_list_of_more_than_one_owner_has_their_emails_by_one_question(
+    taskflow: Cli, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, boss = (
+        world.add_user(email="ada@example.com"),
+        world.add_user(Role.MANAGER, email="boss@example.com"),
+    )
+    for number in range(30):
+        world.add_task((ada, boss)[number % 2].id)
+    asked = []
+    emails = MemoryReads.emails
+
+    async def counted(reads: MemoryReads, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        asked.append(user_ids)
+        return await emails(reads, user_ids)
+
+    monkeypatch.setattr(MemoryReads, "emails", counted)
+    for everyones in ((), ("--as", "boss@example.com", "--owner", "any")):
+        head, *rows = taskflow("tasks", "list", "--all", *everyones).stdout.splitlines()
+        assert head.endswith(" Owner")
+        assert {row.split()[-1] for row in rows} == {"ada@example.com", "boss@example.com"}
+    assert asked == [{ada.id, boss.id}] * 2
+    for own in (("--owner", "ada@example.com"), ("--as", "ada@example.com")):
+        assert "Owner" not in taskflow("tasks", "list", *own).stdout
 
 
 EUROPE = "CET-1CEST,M3.5.0,M10.5.0/3"
