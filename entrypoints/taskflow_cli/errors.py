@@ -4,7 +4,7 @@
 code  means
 ====  =========================================================
 0     done
-1     not all of it was done; the output says what was not
+1     not all of it was done; the output says what was not. Or a standard stream failed
 2     wrong usage
 3     invalid input
 4     not found, or not to be seen
