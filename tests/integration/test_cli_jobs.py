@@ -190,7 +190,7 @@ def test_people_watch_a_table_that_is_painted_anew(tmp_path: Path, env: dict[str
         os.close(ours)
 
 
-@pytest.mark.parametrize(("columns", "height"), [(60, 2), (80, 2), (120, 1)])
+@pytest.mark.parametrize(("columns", "height"), [(60, 2), (80, 2), (140, 1)])
 def test_a_list_fits_the_terminal(tmp_path: Path, env: dict[str, str], columns: int, height: int) -> None:
     made = told("jobs", "sample", cwd=tmp_path, env=env)["id"]
     ours, theirs = pty.openpty()
