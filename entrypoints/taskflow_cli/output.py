@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -86,13 +87,17 @@ def console(*, to_stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if to_stderr else sys.stdout
-    return Console(
+    target = Console(
         file=stream,
         width=None if stream.isatty() else _PIPED_WIDTH,
         highlight=False,
         markup=False,
         emoji=False,
     )
+    if target.is_dumb_terminal:
+        # Rich takes 80 columns for granted where TERM is "dumb", as in an editor's shell.
+        target.size = shutil.get_terminal_size()
+    return target
 
 
 @contextlib.contextmanager
