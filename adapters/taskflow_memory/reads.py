@@ -23,7 +23,7 @@ from taskflow_core import (
 from taskflow_memory.store import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -87,6 +87,10 @@ class MemoryReads:
         matching = [user for user in self.store.live_users() if _user_matches(user, query)]
         rows, after = _page(matching, _USER_KEYS[query.sort], query, as_of)
         return Page(tuple(UserView.of(user) for user in rows), after)
+
+    async def emails(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """Return the emails of these users, by id."""
+        return {user.id: user.email for user in self.store.live_users() if user.id in user_ids}
 
     async def credentials(self, email: str, origin: Origin) -> Credentials | None:
         """Return what signing in needs."""

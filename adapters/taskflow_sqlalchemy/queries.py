@@ -308,6 +308,8 @@ ONE_USER: Final = compiled(
     select(*USER_COLUMNS).where(users.c.id == bindparam("id"), users.c.deleted_at.is_(None))
 )
 
+EMAILS: Final = "SELECT id, email FROM users WHERE id = ANY(%(ids)s::uuid[]) AND deleted_at IS NULL"
+
 
 def _same(name: str) -> ColumnElement[bool]:
     return sessions.c[name].is_not_distinct_from(bindparam(name, type_=Text))

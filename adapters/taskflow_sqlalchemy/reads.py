@@ -23,6 +23,7 @@ from taskflow_sqlalchemy.connections import Connections, JoinedConnections, Pool
 from taskflow_sqlalchemy.task_repository import PRIORITIES, STATUSES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from uuid import UUID
 
@@ -97,6 +98,11 @@ class SqlAlchemyReads:
         last = items[-1]
         key = last.email if query.sort is UserSort.EMAIL else None
         return Page(items, Position(key, last.id, query.after.as_of if query.after else now))
+
+    async def emails(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """Return the emails of these users, by id."""
+        rows = await fetch_all(self._connections, queries.EMAILS, {"ids": list(user_ids)})
+        return dict(rows)
 
     async def credentials(self, email: str, origin: Origin) -> Credentials | None:
         """Return what signing in needs."""

@@ -12,13 +12,25 @@ from taskflow_bootstrap.demo_accounts import DEMO_USERS, DemoUser
 from taskflow_core import Actor, NewTask, NotFound, Priority, Role, Status, User, UserQuery
 from taskflow_core.users import check_password
 
-_TASKS: Final = (
+_USERS_TASKS: Final = (
     # Title, status, priority, days until it is due.
     ("Read the five-minute tour in the README", Status.IN_PROGRESS, Priority.HIGH, 1),
     ("Create a task by curl", Status.PENDING, Priority.MEDIUM, 3),
     ("Look at the API's page under /api", Status.COMPLETED, Priority.MEDIUM, None),
     ("Export all tasks: taskflow tasks export -", Status.PENDING, Priority.LOW, 14),
     ("Water the plants", Status.PENDING, Priority.HIGH, -2),
+)
+_ADMINS_TASKS: Final = (
+    ("Make an account for a colleague: taskflow users create", Status.PENDING, Priority.HIGH, 2),
+    (
+        "Watch a job fail and be retried: taskflow jobs sample --fail 2",
+        Status.IN_PROGRESS,
+        Priority.MEDIUM,
+        4,
+    ),
+    ("Check this installation: taskflow doctor", Status.COMPLETED, Priority.HIGH, None),
+    ("See who signed in where: taskflow auth events", Status.PENDING, Priority.LOW, 10),
+    ("Renew the certificate of the reverse proxy", Status.PENDING, Priority.HIGH, -1),
 )
 
 
@@ -87,8 +99,9 @@ async def _account(container: Container, user: DemoUser) -> User:
 async def _tasks(container: Container, owner: User) -> int:
     actor = Actor.of(owner.id, owner.role)
     now = container.clock()()
-    for title, status, priority, days in _TASKS:
+    tasks = _ADMINS_TASKS if owner.role is Role.ADMIN else _USERS_TASKS
+    for title, status, priority, days in tasks:
         due = None if days is None else now + timedelta(days=days)
         task = NewTask(title=title, status=status, priority=priority, due_date=due)
         await container.use_cases().create_task(task, actor)
-    return len(_TASKS)
+    return len(tasks)

@@ -13,13 +13,14 @@ from taskflow_cli import options
 from taskflow_cli.errors import exit_code
 from taskflow_cli.explaining import ACTIONS, Action, Verdict, explain
 from taskflow_cli.listing import Listing, amount
+from taskflow_cli.output import console
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.tables import FOLD, WHOLE, printable
+from taskflow_cli.tables import BELOW, FOLD, WHOLE, wrapped
 from taskflow_core import EventQuery, EventType, SecurityEvent, Task, UserView
 from taskflow_core.permissions import require_see_task
 from taskflow_http import account_schemas
 
-_EVENT_COLUMNS = {"At": FOLD, "Type": FOLD, "User ID": WHOLE, "Detail": FOLD}
+_EVENT_COLUMNS = {"At": FOLD, "Type": FOLD, "User ID": BELOW, "Detail": FOLD}
 
 
 @click.group()
@@ -125,8 +126,9 @@ def _explanation(
 
 def _tell(session: Session, verdict: Verdict, person: UserView, does: str) -> None:
     may = "may" if verdict.refusal is None else "may not"
-    session.out.say(printable(f"{person.email} ({person.role}) {may} {does}."))
+    lines = [f"{person.email} ({person.role}) {may} {does}."]
     if verdict.refusal is not None:
-        session.out.say(f"The API answers {verdict.refusal.code}: {verdict.refusal.detail}")
+        lines.append(f"The API answers {verdict.refusal.code}: {verdict.refusal.detail}")
+    session.out.say(wrapped("\n".join(lines), console().width))
     rows = [("rule", verdict.rule), *((step.asked, step.holds) for step in verdict.steps)]
     session.out.table({"Asked": WHOLE, "Answer": WHOLE}, rows, empty="")

@@ -4,7 +4,7 @@
 code  means
 ====  =========================================================
 0     done
-1     not all of it was done; the output says what was not
+1     not all of it was done; the output says what was not. Or a standard stream failed
 2     wrong usage
 3     invalid input
 4     not found, or not to be seen
@@ -31,6 +31,7 @@ import click
 import msgspec
 
 from taskflow_bootstrap.errors import SettingsError, StartError
+from taskflow_cli.output import escaped
 from taskflow_cli.tables import printable
 from taskflow_core import (
     BatchFailed,
@@ -79,7 +80,7 @@ def tell(error: Exception, *, as_json: bool) -> int | None:
     code = exit_code(type(error))
     if code is None:
         return None
-    click.echo(_as_json(error) if as_json else _as_text(error), err=True)
+    click.echo(escaped(_as_json(error)) if as_json else printable(_as_text(error)), err=True)
     return code
 
 

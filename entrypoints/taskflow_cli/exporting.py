@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from taskflow_cli.listing import Listing, filters, query_of
-from taskflow_cli.output import progress_bar
+from taskflow_cli.output import escaped, progress_bar
 from taskflow_cli.session import Session, with_session
 from taskflow_http import schemas
 
@@ -42,7 +42,7 @@ async def export_tasks(session: Session, target: str, **chosen: Any) -> None:
 async def _write(stream: IO[bytes], items: AsyncIterator[Any], progress: Progress | None) -> int:
     encoder, count = msgspec.json.Encoder(), 0
     async for task in items:
-        stream.write(encoder.encode(schemas.Task.of(task)) + b"\n")
+        stream.write(f"{escaped(encoder.encode(schemas.Task.of(task)))}\n".encode())
         count += 1
         if progress is not None:
             progress.advance(progress.task_ids[0])

@@ -7,9 +7,11 @@ completed now. Nobody is told of any of it, unless that is asked for.
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 from uuid import UUID
@@ -25,6 +27,7 @@ from taskflow_cli.session import Session, with_session
 from taskflow_cli.tables import printable
 from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
 from taskflow_http import schemas
+from taskflow_http.times import decode_time
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,6 +38,7 @@ CHUNK_BYTES: Final = 1024 * 1024
 LINE_BYTES_MAX: Final = 1024 * 1024
 READ_ONLY: Final = ("id", "createdAt", "updatedAt", "completedAt", "version")
 """What an export has and an import makes anew."""
+_UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 Faults = list[dict[str, str]]
 Chunk = list[tuple[int, bytes | None]]
@@ -55,22 +59,24 @@ async def import_tasks(
 ) -> None:
     """Create a task for each line of a file of JSON Lines.
 
-    A line is the body of POST /tasks; what an export adds to it is ignored. A line that is wrong is told
-    by its number, and the others are kept. It ends with exit code 1 where a line failed.
+    A line is the body of POST /tasks, in UTF-8, ended by a line feed; what an export adds to it is
+    ignored. A line that is wrong is reported by its number, and the others are kept. It ends with exit
+    code 1 where a line failed.
 
     Nobody is told of these tasks, unless with --notify. Due dates to come are told of when they pass.
     """
     owner_id = None if owner is None else await session.user_id(owner)
     run = _Import(session, owner_id, notify, next_line=from_line)
-    with options.interruptible(), progress_bar("Importing", _size(source)) as progress:
-        try:
-            for chunk in _chunks(_lines(source, from_line, progress)):
+    try:
+        bar = nullcontext() if session.out.as_json else progress_bar("Importing", _size(source))
+        with options.interruptible(), bar as run.progress:
+            for chunk in _chunks(_lines(source, from_line, run.progress)):
                 await run.keep(chunk)
-        except BaseException:
-            click.echo(f"Stopped. To go on: --from-line {run.next_line}", err=True)
-            raise
-        finally:
-            run.close()
+    except BaseException:
+        click.echo(f"Stopped. To go on: --from-line {run.next_line}", err=True)
+        raise
+    finally:
+        run.close()
     if run.failed:
         click.get_current_context().exit(INCOMPLETE)
 
@@ -81,6 +87,7 @@ class _Import:
 
     Attributes:
         next_line: The first one that is not dealt with.
+        progress: The bar above which faults are printed; None where there is none.
     """
 
     session: Session
@@ -89,6 +96,7 @@ class _Import:
     next_line: int
     created: int = 0
     failed: int = 0
+    progress: Progress | None = None
 
     async def keep(self, chunk: Chunk) -> None:
         """Create the tasks of some lines in one transaction, again where it lost a race for locks."""
@@ -123,7 +131,11 @@ class _Import:
             return
         for fault in faults:
             words = (f"line {number}:", fault["pointer"].lstrip("/"), fault["detail"])
-            click.echo(printable(" ".join(word for word in words if word)), err=True)
+            sentence = printable(" ".join(word for word in words if word))
+            if self.progress is None:
+                click.echo(sentence, err=True)
+            else:
+                self.progress.console.print(sentence)
 
     def close(self) -> None:
         """Tell what was done, after an interruption too."""
@@ -155,12 +167,14 @@ def _parsed(line: bytes | None, owner: UUID | None, *, notify: bool) -> NewTask:
     try:
         document = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if b"\r" in line.strip():
+            raise _wrong("is not JSON: lines must end with a line feed, not with a carriage return") from None
         raise _wrong("is not JSON in UTF-8, or is nested too deeply") from None
     if isinstance(document, dict):
         for name in READ_ONLY:
             document.pop(name, None)
     try:
-        shaped = msgspec.convert(document, schemas.NewTask)
+        shaped = msgspec.convert(document, schemas.NewTask, dec_hook=decode_time)
     except msgspec.ValidationError:
         shaped = examine(schemas.NewTask, document)
     own = None if isinstance(shaped.user_id, msgspec.UnsetType) else shaped.user_id
@@ -180,12 +194,20 @@ def _wrong(sentence: str) -> InvalidInput:
 
 
 def _lines(source: IO[bytes], first: int, progress: Progress | None) -> Iterator[tuple[int, bytes | None]]:
-    """Yield number and content of each line that is not blank; None stands for one that is too long."""
+    """Yield number and content of each line that is not blank; None stands for one that is too long.
+
+    A byte order mark of UTF-8 is removed, from each line since files may have been put together.
+
+    Raises:
+        InvalidInput: The first line is in UTF-16 or UTF-32.
+    """
     number = 0
     while line := source.readline(LINE_BYTES_MAX + 1):
         number += 1
+        if number == 1 and (line.startswith(_UTF16_MARKS) or b"\0" in line[:4]):
+            raise _wrong("is in UTF-16 or UTF-32; convert it to UTF-8")
         size = len(line)
-        whole: bytes | None = line
+        whole: bytes | None = line.removeprefix(codecs.BOM_UTF8)
         while len(line) > LINE_BYTES_MAX and not line.endswith(b"\n"):
             line = source.readline(LINE_BYTES_MAX + 1)
             size += len(line)

@@ -14,7 +14,7 @@ from taskflow_cli import options, watching
 from taskflow_cli.errors import INCOMPLETE
 from taskflow_cli.listing import Listing, amount
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.tables import CUT, FOLD, WHOLE
+from taskflow_cli.tables import BELOW, CUT, FOLD, WHOLE
 from taskflow_cli.watching import View
 from taskflow_core import (
     Actor,
@@ -32,7 +32,7 @@ from taskflow_core.use_cases.ledger.sample import SAMPLE_TRIES
 from taskflow_http import job_schemas, problems, schemas
 
 _COLUMNS = {
-    "ID": WHOLE,
+    "ID": BELOW,
     "Kind": FOLD,
     "State": WHOLE,
     "Tries": WHOLE,

@@ -27,6 +27,8 @@ SORTS: Final = {
 }
 """The API's names of the sort keys."""
 
+_LOCAL: Final = "Local time unless it has an offset; a date is the start of its day."
+
 
 @dataclass(slots=True)
 class Listing(Generic[Q]):
@@ -86,10 +88,10 @@ def filters(default_sort: str) -> Callable[[Callable[..., Any]], Callable[..., A
         click.option("--status", type=options.STATUS),
         click.option("--priority", type=options.PRIORITY),
         click.option("--search", metavar="TEXT", help="In title or description, in any letter case."),
-        click.option("--created-from", type=options.WHEN, help="Inclusive."),
-        click.option("--created-to", type=options.WHEN, help="Exclusive."),
-        click.option("--due-from", type=options.WHEN, help="Inclusive."),
-        click.option("--due-to", type=options.WHEN, help="Exclusive."),
+        click.option("--created-from", type=options.WHEN, help=f"Inclusive. {_LOCAL}"),
+        click.option("--created-to", type=options.WHEN, help=f"Exclusive. {_LOCAL}"),
+        click.option("--due-from", type=options.WHEN, help=f"Inclusive. {_LOCAL}"),
+        click.option("--due-to", type=options.WHEN, help=f"Exclusive. {_LOCAL}"),
         click.option("--overdue/--not-overdue", default=None, help="Open and past its due date, or not."),
         click.option("--deleted", is_flag=True, help="The deleted ones instead."),
         click.option("--sort", type=click.Choice(names), default=default_sort, show_default=True),

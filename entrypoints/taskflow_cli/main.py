@@ -9,6 +9,9 @@ _INSTALL = "pip install 'taskflow-core[server]'"
 
 def main() -> None:
     """Run `taskflow` with the arguments of this process."""
+    from taskflow_cli import streams
+
+    streams.prepare()
     try:
         from taskflow_cli.app import cli
 
@@ -18,6 +21,11 @@ def main() -> None:
             raise
         sys.stderr.write(f"The command taskflow needs more than the core ({error.name}): {_INSTALL}\n")
         sys.exit(1)
+    except OSError as error:
+        # A standard stream has no name; what has one is a file that a command should have answered for.
+        if error.filename is not None:
+            raise
+        sys.exit(streams.failed(error))
 
 
 if __name__ == "__main__":

@@ -5,31 +5,56 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 import click
 
 from taskflow_core import Priority, Role, Status
 
+_DAYS_END: Final = time(23, 59, 59, fold=1)
+"""Where clocks are put back at midnight, the last of the two."""
+
 
 class When(click.ParamType[datetime]):
-    """A time: RFC 3339, or a date; without an offset it is this machine's local time."""
+    """A time by RFC 3339, or a date; without an offset it is this machine's local time.
+
+    A local time that clocks skip or repeat is read as RFC 5545 says (section 3.3.5): by the offset
+    before the gap, and as the first of two. Digits beyond microseconds are dropped.
+    """
 
     name = "time"
+
+    def __init__(self, day_at: time) -> None:
+        """Take a date as this time of its day."""
+        self._day_at = day_at
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return the time, aware."""
         if isinstance(value, datetime):
             return value
         try:
-            parsed = datetime.fromisoformat(value)
-            return parsed if parsed.tzinfo else parsed.astimezone()
+            parsed = self._parsed(value)
+            return parsed if parsed.tzinfo else _of_local(parsed)
         except (ValueError, OverflowError, OSError):
             self.fail(f"{value!r} is not a time such as 2030-01-31, or 2030-01-31T17:00:00Z", param, ctx)
 
+    def _parsed(self, text: str) -> datetime:
+        try:
+            return datetime.combine(date.fromisoformat(text), self._day_at)
+        except ValueError:
+            # RFC 3339 takes "t" and "z" too, Python does not.
+            return datetime.fromisoformat(text.upper())
 
-WHEN: Final = When()
+
+def _of_local(naive: datetime) -> datetime:
+    # `astimezone` moves a time in a gap back instead of forward.
+    whole = datetime.fromtimestamp(naive.replace(microsecond=0).timestamp(), UTC)
+    return whole.replace(microsecond=naive.microsecond)
+
+
+WHEN: Final = When(time.min)
+DUE: Final = When(_DAYS_END)
 STATUS: Final = click.Choice(Status, case_sensitive=False)
 PRIORITY: Final = click.Choice(Priority, case_sensitive=False)
 ROLE: Final = click.Choice(Role, case_sensitive=False)

@@ -8,12 +8,12 @@ import click
 
 from taskflow_cli import options
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.tables import CUT, FOLD, WHOLE
+from taskflow_cli.tables import BELOW, CUT, FOLD
 from taskflow_core import SessionView
 from taskflow_core.use_cases.auth.manage_sessions import own_id
 from taskflow_http import account_schemas
 
-_COLUMNS = {"ID": WHOLE, "Opened": FOLD, "Last used": FOLD, "User agent": CUT}
+_COLUMNS = {"ID": BELOW, "Opened": FOLD, "Last used": FOLD, "User agent": CUT}
 
 
 @click.group()

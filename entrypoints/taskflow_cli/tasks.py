@@ -13,7 +13,7 @@ from taskflow_cli.exporting import export_tasks
 from taskflow_cli.importing import import_tasks
 from taskflow_cli.listing import Listing, amount, filters, history_lines, query_of
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.tables import CUT, FOLD, WHOLE
+from taskflow_cli.tables import BELOW, CUT, FOLD, WHOLE
 from taskflow_core import (
     UNSET,
     Batch,
@@ -32,8 +32,9 @@ from taskflow_core import (
 from taskflow_core.queries import LIMIT_DEFAULT, LIMIT_MAX
 from taskflow_http import problems, schemas
 
-_COLUMNS = {"ID": WHOLE, "Title": CUT, "Status": WHOLE, "Priority": WHOLE, "Due": FOLD}
-_HISTORY = {"At": FOLD, "Actor ID": WHOLE, "Action": WHOLE, "Changes": FOLD}
+_COLUMNS = {"ID": BELOW, "Title": CUT, "Status": WHOLE, "Priority": WHOLE, "Due": FOLD}
+_HISTORY = {"At": FOLD, "Actor ID": BELOW, "Action": WHOLE, "Changes": FOLD}
+_DUE_HELP = "When it is due. Local time unless it has an offset; a date is the end of its day."
 
 
 @click.group()
@@ -51,11 +52,17 @@ def tasks() -> None:
 async def list_(session: Session, limit: int | None, **chosen: Any) -> None:
     """List tasks, newest first."""
     listing = Listing(session.do.list_tasks, session.actor, limit)
-    found = [task async for task in listing.items(await query_of(session, chosen))]
+    query = await query_of(session, chosen)
+    found = [task async for task in listing.items(query)]
     if session.out.as_json:
         session.out.json({"data": [schemas.Task.of(task) for task in found], "more": listing.more})
         return
-    session.out.table(_COLUMNS, map(_row, found), empty="No tasks.")
+    columns, rows = _COLUMNS, [_row(task) for task in found]
+    if query.owner is None:
+        emails = await session.taskflow.user_reads.emails({task.user_id for task in found})
+        columns = _COLUMNS | {"Owner": BELOW}
+        rows = [(*_row(task), emails.get(task.user_id, task.user_id)) for task in found]
+    session.out.table(columns, rows, empty="No tasks.")
     listing.tell_more()
 
 
@@ -72,7 +79,7 @@ async def show(session: Session, task_id: UUID) -> None:
 @click.option("--description", help="What it is about.")
 @click.option("--status", type=options.STATUS, default=Status.PENDING)
 @click.option("--priority", type=options.PRIORITY, default=Priority.MEDIUM)
-@click.option("--due", type=options.WHEN, help="When it is due.")
+@click.option("--due", type=options.DUE, help=_DUE_HELP)
 @click.option("--owner", metavar="EMAIL|ID", help="Whose it is to be; needed unless you act as a person.")
 @with_session
 async def create(
@@ -90,7 +97,7 @@ async def create(
 @click.option("--description", help="What it is about; empty for none.")
 @click.option("--status", type=options.STATUS)
 @click.option("--priority", type=options.PRIORITY)
-@click.option("--due", type=options.WHEN, help="When it is due.")
+@click.option("--due", type=options.DUE, help=_DUE_HELP)
 @click.option("--no-due", is_flag=True, help="It is due at no time.")
 @click.option("--owner", metavar="EMAIL|ID", help="Whose it is to be.")
 @options.if_version

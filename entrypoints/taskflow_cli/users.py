@@ -10,9 +10,11 @@ import click
 from taskflow_cli import options
 from taskflow_cli.listing import Listing, amount
 from taskflow_cli.session import Session, with_session
-from taskflow_cli.tables import CUT, FOLD, WHOLE
+from taskflow_cli.tables import BELOW, CUT, FOLD, WHOLE
 from taskflow_core import (
     UNSET,
+    Fault,
+    InvalidInput,
     NewUser,
     PasswordReset,
     Role,
@@ -24,7 +26,9 @@ from taskflow_core import (
 )
 from taskflow_http import account_schemas
 
-_COLUMNS = {"ID": WHOLE, "Email": FOLD, "Name": CUT, "Role": WHOLE, "Active": WHOLE}
+_COLUMNS = {"ID": BELOW, "Email": FOLD, "Name": CUT, "Role": WHOLE, "Active": WHOLE}
+_LINE_MAX = 64 * 1024
+"""More bytes than any password may have, so that one that is cut off is refused as too long."""
 _who = click.argument("who", metavar="EMAIL|ID")
 
 
@@ -165,11 +169,19 @@ async def _change(session: Session, who: str, changes: UserChanges) -> None:
 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
-        # One line; its end is not part of the password.
-        return sys.stdin.readline().rstrip("\r\n")
+        return _line_of_stdin()
     with options.interruptible():
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return password
+
+
+def _line_of_stdin() -> str:
+    """Return one line of UTF-8, without its end and without a byte order mark."""
+    line = sys.stdin.buffer.readline(_LINE_MAX).rstrip(b"\r\n")
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput([Fault(("password",), "must be given in UTF-8")]) from None
 
 
 def _row(user: UserView) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ import msgspec
 
 from taskflow_http.errors import MalformedRequest, UnsupportedMediaType
 from taskflow_http.examination import examine
+from taskflow_http.times import decode_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ class Body(Generic[T]):
         self.model = model
         self.media_types = tuple(media_types)
         self.example = example
-        self._decoder = msgspec.json.Decoder(model)
+        self._decoder = msgspec.json.Decoder(model, dec_hook=decode_time)
 
     async def read(self, call: Call, options: HttpOptions) -> T:
         """Return the body of a request.

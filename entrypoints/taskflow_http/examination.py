@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from taskflow_core import Fault, ledger, tasks, users
 from taskflow_core.use_cases.tasks import batch
 from taskflow_http import account_schemas, job_schemas, schemas
 from taskflow_http.errors import InvalidRequest
+from taskflow_http.times import decode_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +44,7 @@ def examine(model: type[T], document: Any) -> T:
     mended = _examined(inspect.type_info(model), document, (), faults)
     if faults:
         raise InvalidRequest(faults, "body")
-    return msgspec.convert(mended, model)
+    return msgspec.convert(mended, model, dec_hook=decode_time)
 
 
 def _examined(expected: inspect.Type, value: Any, path: Path, faults: list[Fault]) -> Any:
@@ -75,7 +75,8 @@ def _examined_object(
             before = len(faults)
             mended[name] = _examined(field.type, value[name], (*path, name), faults)
             if field.name in rules and len(faults) == before:
-                converted = msgspec.convert(mended[name], _type_of(expected.cls, field.name))
+                kind = _type_of(expected.cls, field.name)
+                converted = msgspec.convert(mended[name], kind, dec_hook=decode_time)
                 _apply(rules[field.name], converted, (*path, name), faults)
         elif field.required:
             faults.append(Fault((*path, name), "is required"))
@@ -109,7 +110,7 @@ def _fits(expected: inspect.Type, value: Any) -> bool:
     if python_type is None:
         return False
     try:
-        msgspec.convert(value, python_type)
+        msgspec.convert(value, python_type, dec_hook=decode_time)
     except msgspec.ValidationError:
         return False
     return True
@@ -129,7 +130,6 @@ _PYTHON_TYPES: Final[Mapping[type[inspect.Type], Any]] = {
     inspect.BoolType: bool,
     inspect.NoneType: type(None),
     inspect.UUIDType: UUID,
-    inspect.DateTimeType: datetime,
 }
 
 _SENTENCES: Final[Mapping[type[inspect.Type], str]] = {
@@ -138,7 +138,7 @@ _SENTENCES: Final[Mapping[type[inspect.Type], str]] = {
     inspect.BoolType: "true or false",
     inspect.NoneType: "null",
     inspect.UUIDType: "a UUID",
-    inspect.DateTimeType: "a time with an offset, such as 2030-01-31T17:00:00Z (RFC 3339)",
+    inspect.CustomType: "a time with an offset, such as 2030-01-31T17:00:00Z (RFC 3339)",
     inspect.StructType: "an object",
     inspect.ListType: "an array",
 }

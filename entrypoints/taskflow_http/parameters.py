@@ -15,7 +15,7 @@ import msgspec
 
 from taskflow_core import Fault, ledger
 from taskflow_core.queries import FIELD_RULES, LIMIT_DEFAULT, LIMIT_MAX, SEARCH_MAX
-from taskflow_http import patterns
+from taskflow_http import patterns, times
 from taskflow_http.errors import InvalidRequest
 
 E = TypeVar("E", bound=StrEnum)
@@ -165,7 +165,7 @@ def read_flag(text: str) -> bool:
 def read_time(text: str) -> datetime:
     """Read a time by RFC 3339; that it has an offset is the core's rule."""
     try:
-        return msgspec.convert(text, datetime)
+        return times.read_time(text)
     except (msgspec.ValidationError, UnicodeEncodeError):
         # In a query string a plus sign is a blank: the offset of many a client arrives like this.
         hint = "; write a plus sign as %2B" if " " in text else ""

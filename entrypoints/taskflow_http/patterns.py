@@ -38,9 +38,12 @@ TIME: Final = {
     # Years 1900 to 9998, and an offset; PostgreSQL and Python know no leap seconds.
     "pattern": (
         r"^(?:19[0-9]{2}|[2-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])"
-        r"-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
+        r"-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
     ),
-    "description": "RFC 3339 with an offset, in the years 1900 to 9998.",
+    "description": (
+        "RFC 3339 with an offset, in the years 1900 to 9998. Digits beyond microseconds are dropped; "
+        "leap seconds are refused."
+    ),
     "examples": ["2030-01-31T17:00:00Z"],
 }
 JOB_KIND: Final = {

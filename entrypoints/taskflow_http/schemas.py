@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from taskflow_core import Action, BatchAction, Priority, Status
 from taskflow_core.use_cases.tasks.batch import BATCH_MAX
 from taskflow_http import patterns
+from taskflow_http.times import TimeIn
 
 if TYPE_CHECKING:
     from taskflow_core import TaskStats as TaskStatsView
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Title = Annotated[str, Meta(extra_json_schema=patterns.TITLE)]
 Description = Annotated[str, Meta(extra_json_schema=patterns.DESCRIPTION)]
-Time = Annotated[datetime, Meta(extra_json_schema=patterns.TIME)]
+Time = Annotated[TimeIn, Meta(extra_json_schema={"type": "string"} | patterns.TIME)]
 """One that comes in."""
 Moment = Annotated[datetime, Meta(tz=True)]
 """One that goes out, with its offset: of no other does msgspec say in the schema that it is a time."""

@@ -252,6 +252,10 @@ class UserReads(Protocol):
         """Return a page."""
         ...
 
+    async def emails(self, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """Return the emails of these users, by id, in one query; those that are not there are left out."""
+        ...
+
     async def credentials(self, email: str, origin: Origin) -> Credentials | None:
         """Return what signing in needs; `email` is as `check_email` returns it."""
         ...

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.persistence import Persistence
-from support.samples import NOW, entry_of, new_task, new_user
+from support.samples import NOW, entry_of, new_id, new_task, new_user
 from taskflow_core import (
     EmailTaken,
     JobKind,
@@ -26,6 +26,13 @@ class TestEmails:
             await persistence.add_users(bystander, second)
         assert await persistence.user(second.id) is None
         assert await persistence.user(bystander.id) is None
+
+    async def test_they_are_found_by_ids(self, persistence: Persistence) -> None:
+        ada, bob, other = new_user(), new_user(), new_user()
+        await persistence.add_users(ada, bob, other)
+        await persistence.mark_deleted(bob.id)
+        assert await persistence.user_reads.emails({ada.id, bob.id, new_id()}) == {ada.id: ada.email}
+        assert await persistence.user_reads.emails([]) == {}
 
     async def test_two_in_one_unit_cannot_share_one(self, persistence: Persistence) -> None:
         twins = [new_user(email="same@example.com") for _ in range(2)]

@@ -129,6 +129,9 @@ def test_seeding_another_database_asks_and_makes_random_passwords(taskflow: Inst
     assert "user123" not in told
     assert "admin123" not in told
     assert len(taskflow.json("users", "list")["data"]) == 2
+    titles = [task["title"] for task in taskflow.json("tasks", "list")["data"]]
+    assert len(set(titles)) == len(titles) == 10
+    assert taskflow("tasks", "list").count(" admin@example.com\n") == 5
     assert "already" in taskflow("seed", "--yes")
 
 

@@ -27,8 +27,8 @@ DOCUMENTS = [
 ]
 DIAGRAMS = {"flowchart", "sequenceDiagram", "erDiagram", "stateDiagram-v2"}
 BLOCKS = ("subgraph ", "alt ", "par ")
-# What the tests and the compose file read; no settings of TaskFlow.
-NOT_SETTINGS = {"TASKFLOW_PUBLISH", "TASKFLOW_TEST_SERVERS"}
+# What the tests, the compose file and shells read; no settings of TaskFlow.
+NOT_SETTINGS = {"TASKFLOW_COMPLETE", "TASKFLOW_PUBLISH", "TASKFLOW_TEST_SERVERS"}
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 

@@ -83,6 +83,16 @@ def test_a_plain_install_says_in_one_line_what_to_install() -> None:
     assert "pip install 'taskflow-core[server]'" in run.stderr
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_shells_complete_commands_and_options(shell: str) -> None:
+    code = "from taskflow_cli.main import main; main()"
+    asked = {"_TASKFLOW_COMPLETE": f"{shell}_complete", "COMP_WORDS": "taskflow tasks li", "COMP_CWORD": "2"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **asked}, check=True
+    )
+    assert "list" in run.stdout.replace(",", "\n").splitlines()
+
+
 def test_it_runs_without_a_terminal_and_without_colours() -> None:
     env = {**os.environ, "NO_COLOR": "1"}
     code = "from taskflow_cli.main import main; main()"

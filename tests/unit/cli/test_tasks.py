@@ -1,6 +1,9 @@
 """`taskflow tasks` over memory."""
 
-from datetime import timedelta
+import json
+import time
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from support.cli import Cli
 from support.samples import NOW, World, new_id
 from taskflow_core import Action, Priority, Role, Status
+from taskflow_memory import MemoryReads
 
 
 def test_a_task_from_its_creation_to_its_restoration(taskflow: Cli, world: World) -> None:
@@ -199,7 +203,87 @@ def test_a_version_that_passed(taskflow: Cli, world: World) -> None:
     assert taskflow("tasks", "delete", task.id, new_id(), "--if-version", 7).exit_code == 2
 
 
-def test_a_local_time_has_this_machines_offset(taskflow: Cli, world: World) -> None:
+def test_a_list_of_more_than_one_owner_has_their_emails_by_one_question(
+    taskflow: Cli, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, boss = (
+        world.add_user(email="ada@example.com"),
+        world.add_user(Role.MANAGER, email="boss@example.com"),
+    )
+    for number in range(30):
+        world.add_task((ada, boss)[number % 2].id)
+    asked = []
+    emails = MemoryReads.emails
+
+    async def counted(reads: MemoryReads, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        asked.append(user_ids)
+        return await emails(reads, user_ids)
+
+    monkeypatch.setattr(MemoryReads, "emails", counted)
+    for everyones in ((), ("--as", "boss@example.com", "--owner", "any")):
+        head, *rows = taskflow("tasks", "list", "--all", *everyones).stdout.splitlines()
+        assert head.endswith(" Owner")
+        assert {row.split()[-1] for row in rows} == {"ada@example.com", "boss@example.com"}
+    assert asked == [{ada.id, boss.id}] * 2
+    for own in (("--owner", "ada@example.com"), ("--as", "ada@example.com")):
+        assert "Owner" not in taskflow("tasks", "list", *own).stdout
+
+
+EUROPE = "CET-1CEST,M3.5.0,M10.5.0/3"
+ASUNCION = "PYT4PYST,M10.1.0/0,M3.4.0/0"
+"""Clocks go from 00:00 to 01:00 in October, and from 00:00 back to 23:00 in March."""
+
+
+@pytest.fixture
+def zone(world: World) -> Iterator[Callable[[str], World]]:
+    """Move the world to another time zone, for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def set_zone(rule: str) -> World:
+            patch.setenv("TZ", rule)
+            time.tzset()
+            return world
+
+        yield set_zone
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("place", "given", "due"),
+    [
+        ("UTC", "2030-12-31T23:59:59.9999999Z", "2030-12-31T23:59:59.999999Z"),
+        ("UTC", "2030-01-31t17:00:00z", "2030-01-31T17:00:00Z"),
+        ("UTC", "2030-01-31", "2030-01-31T23:59:59Z"),
+        (EUROPE, "2030-01-31", "2030-01-31T22:59:59Z"),
+        (EUROPE, "2030-07-31T17:00", "2030-07-31T15:00:00Z"),
+        (EUROPE, "2030-07-31T17:00Z", "2030-07-31T17:00:00Z"),
+        # Skipped and repeated: RFC 5545, section 3.3.5.
+        (EUROPE, "2030-03-31T02:30", "2030-03-31T01:30:00Z"),
+        (EUROPE, "2030-10-27T02:30", "2030-10-27T00:30:00Z"),
+        # A day with two last hours.
+        (ASUNCION, "2030-03-23", "2030-03-24T03:59:59Z"),
+    ],
+)
+def test_a_due_date_is_local_time_and_a_day_is_due_at_its_end(
+    taskflow: Cli, zone: Callable[[str], World], place: str, given: str, due: str
+) -> None:
+    ada = zone(place).add_user()
+    made = taskflow.json("tasks", "create", "x", "--owner", ada.id, "--due", given)
+    assert made["dueDate"] == due
+    assert taskflow.json("tasks", "update", made["id"], "--due", given)["version"] == 1
+
+
+def test_a_day_in_a_filter_is_its_start(taskflow: Cli, zone: Callable[[str], World]) -> None:
+    # This day has no midnight: it starts at 01:00, which is 04:00Z.
+    world = zone(ASUNCION)
+    task = world.add_task(world.add_user().id, due_date=datetime(2030, 10, 6, 4, tzinfo=UTC))
+    assert taskflow.json("tasks", "list", "--due-from", "2030-10-06")["data"][0]["id"] == str(task.id)
+    assert taskflow.json("tasks", "list", "--due-to", "2030-10-06")["data"] == []
+
+
+@pytest.mark.parametrize("given", ["2016-12-31T23:59:60Z", "2030-02-30", "24:00", "2030-01-31T25:00"])
+def test_leap_seconds_and_what_is_no_time_are_refused(taskflow: Cli, world: World, given: str) -> None:
     ada = world.add_user()
-    made = taskflow.json("tasks", "create", "x", "--owner", ada.id, "--due", "2030-01-31")
-    assert made["dueDate"].startswith(("2030-01-30T", "2030-01-31T"))
+    assert taskflow("tasks", "create", "x", "--owner", ada.id, "--due", given).exit_code == 2
+    line = json.dumps({"title": "x", "dueDate": given}).encode()
+    assert "dueDate must be a time" in taskflow("tasks", "import", "-", "--owner", ada.id, stdin=line).stderr

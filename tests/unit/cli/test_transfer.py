@@ -1,14 +1,20 @@
 """`taskflow tasks import` and `export` over memory."""
 
 import asyncio
+import codecs
+import io
 import json
-from datetime import timedelta
+import tracemalloc
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
+
+import pytest
 
 from support.cli import Cli
 from support.samples import NOW, World, new_id
-from taskflow_cli.importing import CHUNK_LINES, LINE_BYTES_MAX
+from taskflow_cli.importing import CHUNK_LINES, LINE_BYTES_MAX, _lines
 from taskflow_core import Contention, JobKind, NewTask, Priority, Status, Unavailable
 from taskflow_core.use_cases.tasks import notify_overdue
 
@@ -105,6 +111,66 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(taskflow: Cli, world: Wo
     assert taskflow("tasks", "export", tmp_path / "missing" / "x").exit_code == 1
 
 
+BOM = codecs.BOM_UTF8
+
+
+@pytest.mark.parametrize(
+    ("file", "titles"),
+    [
+        (BOM + b'{"title": "One"}\r\n{"title": "Two"}', ["One", "Two"]),
+        (b'{"title": "One"}\n' + BOM + b'{"title": "Two"}\n', ["One", "Two"]),
+        (BOM + b"\r\n\r\n  \n" + b'{"title": "One"}\n\n', ["One"]),
+        (BOM, []),
+        (b"", []),
+    ],
+)
+def test_byte_order_marks_and_both_ends_of_lines_are_taken(
+    taskflow: Cli, world: World, file: bytes, titles: list[str]
+) -> None:
+    ada = world.add_user()
+    ended = taskflow("tasks", "import", "-", "--owner", ada.id, stdin=file)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert sorted(task.title for task in world.store.tasks.values()) == titles
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_a_file_of_another_encoding_is_refused_in_a_sentence(taskflow: Cli, encoding: str) -> None:
+    ended = taskflow("tasks", "import", "-", stdin='{"title": "One"}\n{"title": "Two"}\n'.encode(encoding))
+    assert ended.exit_code == 3
+    assert "UTF-16 or UTF-32; convert it to UTF-8" in ended.stderr
+
+
+def test_carriage_returns_alone_end_no_line(taskflow: Cli) -> None:
+    ended = taskflow("tasks", "import", "-", stdin=b'{"title": "One"}\r{"title": "Two"}\r')
+    assert "line 1: is not JSON: lines must end with a line feed" in ended.stderr
+
+
+class Endless(io.RawIOBase):
+    """A line of 64 MiB, then a good one."""
+
+    left = 64 * 1024 * 1024
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        text = b"x" * min(len(buffer), self.left) or b'\n{"title": "Good"}\n' * (self.left == 0)
+        self.left -= len(text)
+        buffer[: len(text)] = text
+        return len(text)
+
+
+def test_a_line_without_end_is_read_in_bounded_memory() -> None:
+    tracemalloc.start()
+    numbers = [
+        (number, line and line.strip()) for number, line in _lines(io.BufferedReader(Endless()), 1, None)
+    ]
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert numbers == [(1, None), (2, b'{"title": "Good"}')]
+    assert most < 8 * LINE_BYTES_MAX
+
+
 def test_lines_keep_their_owner_unless_one_is_given(taskflow: Cli, world: World) -> None:
     ada, bob = world.add_user(), world.add_user(email="bob@example.com")
     line = json.dumps({"title": "x", "userId": str(ada.id)}).encode()
@@ -117,6 +183,13 @@ def test_lines_keep_their_owner_unless_one_is_given(taskflow: Cli, world: World)
         in taskflow("tasks", "import", "-", "--as", "bob@example.com", stdin=line).stderr
     )
     assert bob.id not in {task.user_id for task in world.store.tasks.values()}
+
+
+def test_a_time_finer_than_microseconds_is_cut(taskflow: Cli, world: World) -> None:
+    line = b'{"title": "x", "dueDate": "2030-12-31T23:59:59.9999999Z"}'
+    taskflow("tasks", "import", "-", "--owner", world.add_user().id, stdin=line)
+    (task,) = world.store.tasks.values()
+    assert task.due_date == datetime(2030, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 def test_it_begins_at_a_line(taskflow: Cli, world: World) -> None:

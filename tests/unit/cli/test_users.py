@@ -1,5 +1,7 @@
 """`taskflow users` over memory."""
 
+import pytest
+
 from support.cli import Cli
 from support.samples import World, actor
 from taskflow_core import Role
@@ -36,13 +38,25 @@ def test_the_password_is_asked_for_and_never_shown(taskflow: Cli, world: World) 
     assert taskflow("users", "create", "bob@example.com", stdin="one\nother\n").exit_code == 1
 
 
-def test_a_password_from_standard_input_keeps_its_blanks(taskflow: Cli, world: World) -> None:
-    taskflow("users", "create", "ada@example.com", "--password-stdin", stdin="  blanks count \r\n")
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_password_from_standard_input_keeps_its_blanks_alone(
+    taskflow: Cli, world: World, mark: str
+) -> None:
+    stdin = f"{mark}  blanks count \r\n"
+    taskflow("users", "create", "ada@example.com", "--password-stdin", stdin=stdin)
     (user,) = world.store.users.values()
 
     import asyncio
 
     assert asyncio.run(world.passwords.verify("  blanks count ", user.password_hash))
+
+
+def test_a_password_of_another_encoding_is_refused(taskflow: Cli, world: World) -> None:
+    for text in ("pässwörter".encode("latin-1"), "a long password".encode("utf-16")):
+        ended = taskflow("users", "create", "ada@example.com", "--password-stdin", stdin=text)
+        assert ended.exit_code == 3
+        assert "password must be given in UTF-8" in ended.stderr
+    assert not world.store.users
 
 
 def test_faults_are_all_told(taskflow: Cli) -> None:

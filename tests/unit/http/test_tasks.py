@@ -44,6 +44,31 @@ async def test_a_task_has_just_its_members(world: World) -> None:
     assert (await world.send("user", "GET", answer.headers["location"])).json() == task
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2030-12-31T23:59:59.9999999Z", "2030-12-31T23:59:59.999999Z"),
+        ("2030-12-31T23:59:59.99999950z", "2030-12-31T23:59:59.999999Z"),
+        ("2030-12-31t23:59:59.000000999999999999999999-00:00", "2030-12-31T23:59:59Z"),
+    ],
+)
+async def test_a_time_finer_than_microseconds_is_cut_wherever_it_comes_in(
+    world: World, given: str, kept: str
+) -> None:
+    async def due(method: str, path: str, body: dict[str, Any]) -> str:
+        due_date: str = (await world.send("user", method, path, json=body)).json()["dueDate"]
+        return due_date
+
+    id = str(await world.task("user"))
+    assert await due("POST", "/tasks", {"title": given, "dueDate": given}) == kept
+    assert await due("PATCH", f"/tasks/{id}", {"dueDate": given}) == kept
+    batch = {"action": "update", "tasks": [id], "set": {"dueDate": given}}
+    assert (await world.send("user", "POST", "/tasks/batch", json=batch)).status_code == 200
+    assert (await world.send("user", "GET", f"/tasks/{id}")).json()["dueDate"] == kept
+    below = await world.send("user", "GET", f"/tasks?dueTo={given}")
+    assert below.json()["data"] == []
+
+
 async def test_absent_leaves_and_null_clears(world: World) -> None:
     due = datetime(2031, 1, 1, tzinfo=UTC)
     path = f"/tasks/{await world.task('user', description='x', due_date=due)}"
