@@ -35,7 +35,7 @@ def create_application(container: Container) -> ASGIApp:
         tokens=container.tokens(),
         clock=container.clock(),
         limits=_limits(container),
-        addresses=_addresses(container),
+        addresses=addresses(container),
         cursor_key=newest,
         older_cursor_keys=older,
         checks=container.checks(),
@@ -71,7 +71,8 @@ def _limit(name: str, rate: RateLimit) -> Limit | None:
     return None if rate is None else Limit(name, rate)
 
 
-def _addresses(container: Container) -> Addresses:
+def addresses(container: Container) -> Addresses:
+    """Return what is made of clients' addresses."""
     origins, proxies = container.origins(), container.proxies()
     return Addresses(client=proxies.client_address, origin=origins.of, subject=origins.subject)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import uvicorn
 
-from taskflow_bootstrap.application import create_application, http_options
+from taskflow_bootstrap.application import addresses, create_application, http_options
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
 from taskflow_bootstrap.notifying import make_notifier
@@ -82,7 +82,7 @@ async def serve_api(
     config = uvicorn.Config(
         create_application(container),
         loop="uvloop",
-        http=protocol_class(http_options(container.settings())),
+        http=protocol_class(http_options(container.settings()), addresses(container)),
         # Whom to believe about clients' addresses is TASKFLOW_TRUSTED_PROXIES' to say; uvicorn believes
         # whoever comes from 127.0.0.1.
         proxy_headers=False,

@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 
 from support.byte_client import Client, connected
-from support.http_world import World, let_pass, open_world
+from support.http_world import ADDRESSES, World, let_pass, open_world
 from taskflow_http import HttpOptions, protocol, protocol_class
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
@@ -65,7 +65,7 @@ async def serving(
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         world.app(options=options, **replaced), log_config=None, access_log=False, lifespan="on", ws="none",
-        proxy_headers=False, server_header=False, http=protocol_class(options),
+        proxy_headers=False, server_header=False, http=protocol_class(options, ADDRESSES),
         timeout_keep_alive=idle,
     )  # fmt: skip
     server = uvicorn.Server(config)
