@@ -58,14 +58,15 @@ class Call:
         token_given: Whether a bearer token came with it, believed or not.
         decision: How the rate limit stands that it was counted against; None for none.
         receiving: Whether it waits for the client's body right now.
+        body_wanted: Whether the body was asked for.
         content: The body's bytes, on routes that take one.
         body: What `Body.decode` made of them.
         mark: What the request is known by, if it is to be done once; only on routes that take such a key.
     """
 
     __slots__ = (
-        "_headers", "actor", "body", "content", "decision", "mark", "query", "receive", "receiving", "reply",
-        "request_id", "route", "scope", "token_given", "trace_id",
+        "_headers", "actor", "body", "body_wanted", "content", "decision", "mark", "query", "receive",
+        "receiving", "reply", "request_id", "route", "scope", "token_given", "trace_id",
     )  # fmt: skip
 
     actor: Actor
@@ -81,7 +82,7 @@ class Call:
         self.content = b""
         self.body: Any = None
         self.mark: Mark | None = None
-        self.receiving = False
+        self.receiving = self.body_wanted = False
         self._headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             # RFC 9110 section 5.3: a field that comes several times is one list.
@@ -94,6 +95,16 @@ class Call:
         """Return a header field by its name in lower case."""
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    @property
+    def body_may_stay_out(self) -> bool:
+        """Whether nobody knows if a body follows: the client waits to be asked for it, and was not.
+
+        RFC 9110 section 10.1.1: it may then send the body, or leave it out.
+        """
+        if self.body_wanted or b"expect" not in self._headers:
+            return False
+        return b"transfer-encoding" in self._headers or self._headers.get(b"content-length", b"0") != b"0"
 
     @property
     def id(self) -> UUID:
@@ -142,7 +153,7 @@ class Call:
         told = self._headers.get(b"content-length", b"0")
         if told.isdigit() and (len(told) > len(str(most)) or int(told) > most):
             raise ContentTooLarge(f"A body has at most {most} bytes.")
-        self.receiving = True
+        self.receiving = self.body_wanted = True
         try:
             async with asyncio.timeout(seconds):
                 self.content = await self._received(most)

@@ -293,6 +293,9 @@ class PatientProtocol(HttpToolsProtocol):
         if not self.url.startswith(b"/") and httptools.parse_url(self.url).path is None:
             # RFC 9112 section 3.2.1: the target http://host means http://host/.
             self.url = b"/"
+        if self.expect_100_continue and self.parser.get_http_version() == "1.0":
+            # RFC 9110 section 10.1.1: such a client does not know the answer.
+            self.expect_100_continue = False
         self._in_head = False
         self._received = self._framing = 0
         self._stop_waiting()
