@@ -14,6 +14,7 @@ import uvicorn
 
 from taskflow_bootstrap.application import addresses, create_application, http_options
 from taskflow_bootstrap.container import Container, close
+from taskflow_bootstrap.descriptors import Descriptors
 from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
 from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.processes import Child, Processes
@@ -114,6 +115,12 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._descriptors = Descriptors()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            self._descriptors.check()
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -6,14 +6,16 @@ that keeps up is never the one. So a crowd of idle or slow connections does not 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-log = structlog.get_logger("taskflow_http")
+_ASSUMED_BYTES: Final = 64 * 1024
+
+log: Final = structlog.get_logger("taskflow_http")
 
 
 class Connection(Protocol):
@@ -87,5 +89,5 @@ class Bounds:
 
     def _speed(self, connection: Connection, now: float) -> float:
         since, unread = self._stalled[connection]
-        # Of those that take nothing the one that has stood longest comes first, as the dictionary has it.
-        return (unread - connection.unread) / max(now - since, 0.001)
+        # One that has only begun counts as one that read this much in its first second.
+        return (unread - connection.unread + _ASSUMED_BYTES) / (now - since + 1.0)

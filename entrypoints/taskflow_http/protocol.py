@@ -1,11 +1,11 @@
 """uvicorn's HTTP/1.1 with bounds on what a client can make it hold or wait for.
 
 - Head: the request line and the header fields are refused when they are too long, or not whole in time.
-- Reading: a connection parses one request ahead, and a little for each turn of the loop, however much a client
-  sends. Whatever waits to be parsed, read or answered stops the reading.
+- Reading: a connection parses one request ahead, and a little for each turn of the loop, however much a
+  client sends. Whatever waits to be parsed, read or answered stops the reading.
 - Writing: each piece of a response has to be read in time, and `Bounds` limits what all hold unread.
-- `Upgrade` is ignored (RFC 9110 section 7.8), and trailer fields are dropped (RFC 9112 section 7.1.2): uvicorn
-  would put them among the header fields, where no proxy has looked at them.
+- `Upgrade` is ignored (RFC 9110 section 7.8), and trailer fields are dropped (RFC 9112 section 7.1.2):
+  uvicorn would put them among the header fields, where no proxy has looked at them.
 - A client that has closed its half of the connection gets its answers (RFC 9112 section 9.6).
 
 What comes in one piece, as nearly every request does, costs no timer.
@@ -151,7 +151,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._running.disconnected = True
         super().connection_lost(exc)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns what asyncio.Protocol may
         """Answer what was asked, though the client will send no more; return whether that is to come."""
         self._eof = True
         self._stop_waiting()

@@ -73,13 +73,15 @@ def upgrade_rows() -> Iterator[tuple[str, Row]]:
         yield f"{name}, request in later body", Row(rfc, [head + length, INNER], [400])
         yield f"{name}, request in body of get", Row(rfc, [get + length, INNER], [200])
         yield f"{name}, closing", Row(rfc, [get + b"Connection: close\r\n\r\n"], [200], open=False)
-        late = [get + b"\r\n", HALF_CLOSE]
+        late: list[Piece] = [get + b"\r\n", HALF_CLOSE]
         yield f"{name}, half-closed", Row("RFC 9112 9.6", late, [200], open=False)
 
 
 HOSTS_TAKEN = [b"x", b"x:80", b"x:", b"127.0.0.1:3000", b"[::1]", b"[::1]:3000", b"a_b.example.com.", b"%41"]
-HOSTS_REFUSED = [b"", b" ", b":80", b"x y", b"u@x", b"u:p@x", b"x/", b"x/y", b"x?y", b"x#y", b"x:y", b"x:1:2",
-                 b"[::1", b"::1", b"http://x", b"\xc3\xa9", b"x\ty", b"%4", b"x, x", b"<x>", b"x\\y"]  # fmt: skip
+HOSTS_REFUSED = [
+    *(b"", b" ", b":80", b"x y", b"u@x", b"u:p@x", b"x/", b"x/y", b"x?y", b"x#y", b"x:y", b"x:1:2", b"[::1"),
+    *(b"::1", b"http://x", b"\xc3\xa9", b"x\ty", b"%4", b"x, x", b"<x>", b"x\\y"),
+]
 
 
 def host_rows() -> Iterator[tuple[str, Row]]:
@@ -228,7 +230,8 @@ def served() -> Iterator[Threaded]:
 
 def received(connection: socket.socket) -> tuple[list[int], bool]:
     """Return the statuses up to the probe's, and whether the probe was answered."""
-    statuses, rest = [], b""
+    statuses: list[int] = []
+    rest = b""
     while True:
         while (end := rest.find(b"\r\n\r\n")) >= 0:
             head = rest[:end].decode().lower()
