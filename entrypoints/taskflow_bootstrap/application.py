@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import taskflow_http
 from taskflow_bootstrap.container import Container, close
+from taskflow_bootstrap.descriptors import connections_allowed
 from taskflow_bootstrap.keys import cursor_keys
 from taskflow_bootstrap.logs import configure_logs
 from taskflow_bootstrap.settings import RateLimit, Settings
@@ -35,7 +36,7 @@ def create_application(container: Container) -> ASGIApp:
         tokens=container.tokens(),
         clock=container.clock(),
         limits=_limits(container),
-        addresses=_addresses(container),
+        addresses=addresses(container),
         cursor_key=newest,
         older_cursor_keys=older,
         checks=container.checks(),
@@ -49,6 +50,7 @@ def http_options(settings: Settings) -> taskflow_http.HttpOptions:
     """Return what the edge and the server's protocol go by."""
     return taskflow_http.HttpOptions(
         request_timeout=settings.request_timeout,
+        connections_max=connections_allowed(settings.max_connections, settings.database_pool_size),
         # Without it each process keeps the limits by itself.
         dispensable=frozenset({"redis"}),
         cors_origins=settings.cors_origins,
@@ -71,7 +73,8 @@ def _limit(name: str, rate: RateLimit) -> Limit | None:
     return None if rate is None else Limit(name, rate)
 
 
-def _addresses(container: Container) -> Addresses:
+def addresses(container: Container) -> Addresses:
+    """Return what is made of clients' addresses."""
     origins, proxies = container.origins(), container.proxies()
     return Addresses(client=proxies.client_address, origin=origins.of, subject=origins.subject)
 

@@ -12,8 +12,9 @@ from typing import Final
 
 import uvicorn
 
-from taskflow_bootstrap.application import create_application, http_options
+from taskflow_bootstrap.application import addresses, create_application, http_options
 from taskflow_bootstrap.container import Container, close
+from taskflow_bootstrap.descriptors import Descriptors
 from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
 from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.processes import Child, Processes
@@ -82,7 +83,7 @@ async def serve_api(
     config = uvicorn.Config(
         create_application(container),
         loop="uvloop",
-        http=protocol_class(http_options(container.settings())),
+        http=protocol_class(http_options(container.settings()), addresses(container)),
         # Whom to believe about clients' addresses is TASKFLOW_TRUSTED_PROXIES' to say; uvicorn believes
         # whoever comes from 127.0.0.1.
         proxy_headers=False,
@@ -114,6 +115,12 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._descriptors = Descriptors()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            self._descriptors.check()
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         jwt_secret: Newest first, 32 bytes or more each; the first signs, all are believed. Secret.
         host: The address that the API listens on.
         port: Its port; 0 takes a free one.
+        max_connections: Connections of clients of one process, as far as its limit of open files allows.
         log_format: "auto" is for people on a terminal, and JSON lines elsewhere.
         log_level: The least that is logged.
         database_pool_size: Connections of one process.
@@ -73,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_secret: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 3000
+    max_connections: Annotated[int, Meta(ge=10, le=1_000_000)] = 1000
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
     database_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10

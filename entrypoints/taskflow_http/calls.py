@@ -7,7 +7,14 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from taskflow_http.errors import ContentTooLarge, HeadersTooLarge, RequestTimeout, RouteNotFound
+from taskflow_http.errors import (
+    ContentTooLarge,
+    HeadersTooLarge,
+    MalformedRequest,
+    NotImplementedHere,
+    RequestTimeout,
+    RouteNotFound,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,6 +33,10 @@ HEADERS_MAX: Final = 100
 HEADER_BYTES_MAX: Final = 32 * 1024
 """uvicorn takes 2 MB of header fields and 20,000 of them; nobody needs that."""
 
+_host: Final = re.compile(
+    r"(\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(:[0-9]*)?"
+).fullmatch
+"""RFC 9110 section 7.2: a host, which is not empty in a URI of http (section 4.2.1), and perhaps a port."""
 _sane_request_id: Final = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 _traceparent: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
@@ -47,14 +58,15 @@ class Call:
         token_given: Whether a bearer token came with it, believed or not.
         decision: How the rate limit stands that it was counted against; None for none.
         receiving: Whether it waits for the client's body right now.
+        body_wanted: Whether the body was asked for.
         content: The body's bytes, on routes that take one.
         body: What `Body.decode` made of them.
         mark: What the request is known by, if it is to be done once; only on routes that take such a key.
     """
 
     __slots__ = (
-        "_headers", "actor", "body", "content", "decision", "mark", "query", "receive", "receiving", "reply",
-        "request_id", "route", "scope", "token_given", "trace_id",
+        "_headers", "actor", "body", "body_wanted", "content", "decision", "mark", "query", "receive",
+        "receiving", "reply", "request_id", "route", "scope", "token_given", "trace_id",
     )  # fmt: skip
 
     actor: Actor
@@ -70,7 +82,7 @@ class Call:
         self.content = b""
         self.body: Any = None
         self.mark: Mark | None = None
-        self.receiving = False
+        self.receiving = self.body_wanted = False
         self._headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             # RFC 9110 section 5.3: a field that comes several times is one list.
@@ -83,6 +95,16 @@ class Call:
         """Return a header field by its name in lower case."""
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    @property
+    def body_may_stay_out(self) -> bool:
+        """Whether nobody knows if a body follows: the client waits to be asked for it, and was not.
+
+        RFC 9110 section 10.1.1: it may then send the body, or leave it out.
+        """
+        if self.body_wanted or b"expect" not in self._headers:
+            return False
+        return b"transfer-encoding" in self._headers or self._headers.get(b"content-length", b"0") != b"0"
 
     @property
     def id(self) -> UUID:
@@ -100,14 +122,25 @@ class Call:
 
         Raises:
             HeadersTooLarge: The header fields are too many or too long.
+            MalformedRequest: `Host` is missing, there several times, or no host (RFC 9112 section 3.2).
+            NotImplementedHere: The body is in a transfer coding other than chunked (RFC 9112 section 6.1).
             RouteNotFound: The path ends in a newline: the router's patterns end in `$`, which Python
-                lets match before it.
+                lets match before it. Or it has an encoded slash, which is not the slash that parts it.
         """
         if self.scope["path"].endswith("\n"):
             raise RouteNotFound
         fields = self.scope["headers"]
         if len(fields) > HEADERS_MAX or sum(len(n) + len(v) for n, v in fields) > HEADER_BYTES_MAX:
             raise HeadersTooLarge
+        host = self._headers.get(b"host")
+        if host is None and self.scope["http_version"] != "1.0":
+            raise MalformedRequest("The request has no Host header field.")
+        if host is not None and not _host(host.decode("latin-1")):
+            raise MalformedRequest("The Host header field is not one host.")
+        if self._headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise NotImplementedHere("Of transfer codings this server knows chunked alone.")
+        if b"%" in (path := self.scope.get("raw_path") or b"") and b"%2f" in path.lower():
+            raise RouteNotFound
 
     async def read_body(self, most: int, seconds: float) -> bytes:
         """Return the body, and keep it as `content`.
@@ -120,7 +153,7 @@ class Call:
         told = self._headers.get(b"content-length", b"0")
         if told.isdigit() and (len(told) > len(str(most)) or int(told) > most):
             raise ContentTooLarge(f"A body has at most {most} bytes.")
-        self.receiving = True
+        self.receiving = self.body_wanted = True
         try:
             async with asyncio.timeout(seconds):
                 self.content = await self._received(most)

@@ -94,6 +94,8 @@ class Edge:
         fields = [(b"x-request-id", call.request_id.encode("ascii")), *self._fields[reply.policy]]
         if call.decision is not None:
             fields += limit_fields(call.decision)
+        if call.body_may_stay_out:
+            fields.append((b"connection", b"close"))
         return fields + self._cors.fields(call)
 
 

@@ -12,6 +12,7 @@
     ├── ContentTooLarge         content_too_large
     ├── UnsupportedMediaType    unsupported_media_type
     ├── HeadersTooLarge         headers_too_large
+    ├── NotImplementedHere      not_implemented      a method or transfer coding that nothing here knows
     └── InternalError           internal_error       a fault of ours; told to the log alone
 """
 
@@ -49,6 +50,7 @@ STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "too_many_attempts": (429, "Too many attempts"),
     "headers_too_large": (431, "Request header fields too large"),
     "internal_error": (500, "Internal error"),
+    "not_implemented": (501, "Not implemented"),
     "undeliverable": (502, "Undeliverable"),
     "unaddressable": (502, "Unaddressable"),
     "unavailable": (503, "Unavailable"),
@@ -132,6 +134,13 @@ class HeadersTooLarge(TaskFlowError):
 
     code = "headers_too_large"
     default_detail = "The header fields are too many or too long."
+
+
+class NotImplementedHere(TaskFlowError):
+    """The server does not know the request's method or transfer coding (RFC 9110 section 15.6.2)."""
+
+    code = "not_implemented"
+    default_detail = "This server does not know the method of the request."
 
 
 class InternalError(TaskFlowError):

@@ -128,7 +128,7 @@ def _key(given: str) -> str:
 
 
 def _kept(reply: Reply) -> bytes:
-    return _encode(_Kept(reply.status, reply.body, reply.content_type, reply.cache, reply.headers))
+    return _encode(_Kept(reply.status, bytes(reply.body), reply.content_type, reply.cache, reply.headers))
 
 
 def _again(answer: bytes) -> Reply:

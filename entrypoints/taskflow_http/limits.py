@@ -71,7 +71,12 @@ class Addresses:
 
     def origin_of(self, call: Call) -> Origin:
         """Return where a request comes from."""
-        return self.origin(self._client(call), call.header(b"user-agent"))
+        agent = call.header(b"user-agent")
+        return self.origin(self._client(call), None if agent is None else _text(agent))
+
+    def hash_of(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Return the keyed hash of a client's address, as sessions and security events have it."""
+        return self.origin(self.client(peer, headers), None).address
 
     def subject_of(self, call: Call) -> str:
         """Return what a request is counted under where nobody is signed in."""
@@ -106,3 +111,11 @@ def _told(limit: Limit) -> tuple[tuple[bytes, bytes], bytes]:
     name = f'"{limit.name}"'.encode("ascii")
     policy = b"%b;q=%d;w=%d" % (name, limit.rate.count, limit.rate.seconds)
     return (b"ratelimit-policy", policy), name
+
+
+def _text(field: str) -> str:
+    """Return a header field as UTF-8 where it is, and else as ISO 8859-1 (RFC 9110 section 5.5)."""
+    try:
+        return field.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return field

@@ -30,6 +30,9 @@ class HttpOptions:
         request_timeout: Seconds that a request may take, its body's arrival included.
         head_timeout: Seconds that a request's line and header fields may take to arrive (`protocol`).
         body_timeout: Seconds that a body may take to arrive.
+        write_timeout: Seconds that a client may take to read each 64 KiB of a response.
+        connections_max: Connections of one process.
+        unread_max: Bytes that responses of one process may hold in memory because clients do not read them.
         check_timeout: Seconds that each readiness check may take.
         dispensable: Which readiness checks may fail with everything still served.
         body_max: Bytes of a body.
@@ -41,6 +44,9 @@ class HttpOptions:
     request_timeout: float = 10.0
     head_timeout: float = 10.0
     body_timeout: float = 10.0
+    write_timeout: float = 20.0
+    connections_max: int = 1000
+    unread_max: int = 64 * 1024 * 1024
     check_timeout: float = 2.0
     dispensable: frozenset[str] = frozenset()
     body_max: int = 1024 * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,18 +23,22 @@ NO_STORE: Final = b"no-store"
 
 encode: Final = msgspec.json.Encoder().encode
 
+PIECE_BYTES: Final = 64 * 1024
+"""Bytes of a body that are handed to the server at a time."""
+
 
 @dataclass(slots=True)
 class Reply:
     """An answer, whole.
 
     Attributes:
+        body: A `memoryview` where others share the bytes, which are then never copied.
         headers: Beyond those that every answer has.
         policy: Its content security policy.
     """
 
     status: int
-    body: bytes = b""
+    body: bytes | memoryview = b""
     content_type: bytes | None = None
     cache: bytes = PRIVATE
     headers: Headers = field(default_factory=list)
@@ -57,4 +62,12 @@ async def send_reply(reply: Reply, fields: Headers, send: Send, *, with_body: bo
         headers.append((b"content-type", reply.content_type))
         headers.append((b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body if with_body else b""})
+    if not with_body or len(reply.body) <= PIECE_BYTES:
+        await send({"type": "http.response.body", "body": reply.body if with_body else b""})
+        return
+    # The server takes the next piece when the client has read the one before, which is free by then.
+    pieces = deque(reply.body[at : at + PIECE_BYTES] for at in range(0, len(reply.body), PIECE_BYTES))
+    reply.body = b""
+    while pieces:
+        piece = pieces.popleft()
+        await send({"type": "http.response.body", "body": piece, "more_body": bool(pieces)})

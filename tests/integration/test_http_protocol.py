@@ -15,7 +15,8 @@ import uvicorn
 
 from support.byte_client import Client, connected
 from support.http_world import World, let_pass, open_world
-from taskflow_http import HttpOptions, protocol, protocol_class
+from support.serving import running
+from taskflow_http import HttpOptions, protocol
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 PATIENCE, IDLE = 600, 100
@@ -62,19 +63,8 @@ async def serving(
     world: World, options: HttpOptions = OPTIONS, idle: int = 10 * PATIENCE, **replaced: Any
 ) -> AsyncIterator[Served]:
     """Serve a world as `taskflow serve` does."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        world.app(options=options, **replaced), log_config=None, access_log=False, lifespan="on", ws="none",
-        proxy_headers=False, server_header=False, http=protocol_class(options),
-        timeout_keep_alive=idle,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells by this alone
-        await asyncio.sleep(0.01)
-    yield Served(listener.getsockname()[1], server)
-    server.should_exit = True
-    await running
+    async with running(world.app(options=options, **replaced), options, idle) as (port, server):
+        yield Served(port, server)
 
 
 @pytest.fixture(autouse=True)
@@ -291,7 +281,7 @@ async def test_a_body_that_breaks_off_its_framing(world: World, client: Client) 
     assert [line.get("status") for line in lines if line["event"] == "request"] == [499]
 
 
-async def test_an_answer_under_way_is_not_run_into(world: World) -> None:
+async def test_a_refusal_waits_for_the_answer_before_it(world: World) -> None:
     find: Any = world.use_cases.find_user
     refused = asyncio.Event()
 
@@ -308,11 +298,11 @@ async def test_an_answer_under_way_is_not_run_into(world: World) -> None:
         let_pass(PATIENCE)
         await until(lambda: served.connections[0]._refused)
         refused.set()
-        status, headers, problem = await client.answer()
+        status, _, problem = await client.answer()
 
         assert (status, problem["name"]) == (200, "User")
-        assert headers["connection"] == "close"
-        assert await client.rest() == b""
+        assert (await client.answer())[0] == 408
+        await client.closed()
 
 
 async def test_a_refusal_is_logged_once(client: Client) -> None:
@@ -320,7 +310,14 @@ async def test_a_refusal_is_logged_once(client: Client) -> None:
         await client.send(*[HEAD + b"y" * 50_000] * 5, pause=0.02)
         await client.answer()
 
-    assert lines == [{"event": "request refused", "code": "headers_too_large", "log_level": "warning"}]
+    assert lines == [
+        {
+            "event": "request refused",
+            "code": "headers_too_large",
+            "address": "address 127.0.0.1",
+            "log_level": "warning",
+        }
+    ]
 
 
 async def test_a_client_that_went_away_is_not_refused(served: Served, client: Client) -> None:

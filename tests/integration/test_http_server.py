@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import uvicorn
 
 from support.http_world import World, open_world
-from taskflow_http import HttpOptions, protocol_class
+from support.serving import running
+from taskflow_http import HttpOptions
 
 OPTIONS = HttpOptions(request_timeout=90, head_timeout=60, body_timeout=60)
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[tuple[World, int]]:
-    async with open_world() as world:
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            world.app(options=OPTIONS), log_config=None, access_log=False, lifespan="on", proxy_headers=False,
-            http=protocol_class(OPTIONS), timeout_keep_alive=60,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells by this alone
-            await asyncio.sleep(0.01)
-        yield world, listener.getsockname()[1]
-        server.should_exit = True
-        await serving
+    async with open_world() as world, running(world.app(options=OPTIONS), OPTIONS, 60) as (served_at, _):
+        yield world, served_at
 
 
 async def exchange(port: int, sent: bytes) -> bytes:

@@ -69,7 +69,7 @@ async def asset(call: Call, _: Services) -> Reply:
     if name not in _ASSETS:
         raise RouteNotFound
     content = await asyncio.to_thread(_content, name)
-    return Reply(200, content, _ASSETS[name], _CACHE)
+    return Reply(200, memoryview(content), _ASSETS[name], _CACHE)
 
 
 @functools.cache
@@ -80,6 +80,7 @@ def _document() -> bytes:
     return openapi_json()
 
 
+@functools.cache
 def _content(name: str) -> bytes:
     return _START if name == "start.js" else (_asset_folder() / name).read_bytes()
 

@@ -191,8 +191,8 @@ async def raw(world: World, messages: list[dict[str, Any]], **scope: Any) -> lis
 
     headers = [(name.lower().encode(), value.encode()) for name, value in world.headers("user").items()]
     base = {
-        "type": "http", "method": "POST", "path": "/tasks", "query_string": b"", "root_path": "",
-        "headers": [*headers, (b"content-type", b"application/json")],
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/tasks", "query_string": b"",
+        "root_path": "", "headers": [*headers, (b"host", b"x"), (b"content-type", b"application/json")],
     }  # fmt: skip
     await world.app()(base | scope, receive, send)
     return sent

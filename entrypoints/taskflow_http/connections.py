@@ -1,0 +1,93 @@
+"""What the connections of one server share: how many there may be, and how much they may hold unread.
+
+A connection that has to go is always one that the server waits for: it costs its client least, and a client
+that keeps up is never the one. So a crowd of idle or slow connections does not keep others out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_ASSUMED_BYTES: Final = 64 * 1024
+
+log: Final = structlog.get_logger("taskflow_http")
+
+
+class Connection(Protocol):
+    """What is to be known of a connection."""
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether it goes on only if its client sends or reads something."""
+
+    @property
+    def waiting_since(self) -> float:
+        """When its present request, or its wait for one, began; by the loop's clock."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes of responses that are in memory until its client reads them."""
+
+    def abort(self, reason: str) -> None:
+        """End it at once, whatever it has not sent."""
+
+
+class Bounds:
+    """The bounds of one server.
+
+    Args:
+        connections_max: How many connections there may be.
+        unread_max: How many bytes all responses together may hold that clients do not read.
+    """
+
+    def __init__(self, connections_max: int, unread_max: int) -> None:
+        self._connections_max = connections_max
+        self._unread_max = unread_max
+        self._stalled: dict[Connection, tuple[float, int]] = {}
+        self._full = False
+
+    def admit(self, connections: Iterable[Connection], number: int) -> bool:
+        """Return whether one more may stay, having ended another for it where there are too many.
+
+        Args:
+            connections: Those that are open beside it.
+            number: How many are open with it.
+        """
+        full = number > self._connections_max
+        if full and not self._full:
+            log.warning("too many connections", limit=self._connections_max)
+        # It is over when a tenth is free again, so that a level that wavers is not logged each time.
+        self._full = full or (self._full and number > self._connections_max * 0.9)
+        return not full or self.end_longest_wait(connections)
+
+    def end_longest_wait(self, connections: Iterable[Connection]) -> bool:
+        """End the connection that has waited for its client the longest; return whether there is one."""
+        waiting = [each for each in connections if each.waits_for_client]
+        if not waiting:
+            return False
+        min(waiting, key=lambda each: each.waiting_since).abort("too many connections")
+        return True
+
+    def stall(self, connection: Connection, now: float) -> None:
+        """Count what a client does not read; where that is too much, end whoever reads the slowest."""
+        self._stalled[connection] = now, connection.unread
+        total = sum(each.unread for each in self._stalled)
+        while total > self._unread_max:
+            slowest = min(self._stalled, key=lambda each: self._speed(each, now))
+            total -= slowest.unread
+            self.proceed(slowest)
+            slowest.abort("too much unread")
+
+    def proceed(self, connection: Connection) -> None:
+        """Count it no more: its client reads again, or it has ended."""
+        self._stalled.pop(connection, None)
+
+    def _speed(self, connection: Connection, now: float) -> float:
+        since, unread = self._stalled[connection]
+        # One that has only begun counts as one that read this much in its first second.
+        return (unread - connection.unread + _ASSUMED_BYTES) / (now - since + 1.0)
