@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -26,9 +27,13 @@ class LateQueue:
         self._redis_url = redis_url
         self._queue: RqQueue | None = None
         self._closed = False
+        self._process = os.getpid()
 
     def open(self) -> RqQueue | None:
         """Return the queue, made by the first call; None where there is no Redis, or not any more."""
+        if self._process != os.getpid():
+            # A forked child has none of its parent's threads and tasks.
+            self._queue, self._process = None, os.getpid()
         if self._queue is None and self._redis_url and not self._closed:
             from taskflow_rq import RqQueue  # noqa: PLC0415 - see above
 
@@ -55,7 +60,7 @@ class LateQueue:
     async def aclose(self) -> None:
         """Send what is on its way, as long as that does not take long, and disconnect."""
         self._closed = True
-        if self._queue is None:
+        if self._queue is None or self._process != os.getpid():
             return
         queue, self._queue = self._queue, None
         try:
