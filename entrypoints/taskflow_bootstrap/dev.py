@@ -90,8 +90,14 @@ def run_dev(
         def ready(seeded: list[Seeded]) -> None:
             seconds = time.monotonic() - began
             running = Running(url_of(listening), own.database_url, own.redis_url, home.path, seeded, seconds)
-            urls = {"apiUrl": running.api_url, "databaseUrl": own.database_url, "redisUrl": own.redis_url}
-            home.publish(urls)
+            home.publish(
+                {
+                    "apiUrl": running.api_url,
+                    "databaseUrl": own.database_url,
+                    "redisUrl": own.redis_url,
+                    "jwtSecret": own.jwt_secret[0],
+                }
+            )
             on_ready(running)
 
         from taskflow_bootstrap.running import run  # noqa: PLC0415 - a taken port or directory is told before
