@@ -4,7 +4,7 @@
 code  means
 ====  =========================================================
 0     done
-1     not all of it was done; the output says what was not
+1     not done, or not all of it; the output says why
 2     wrong usage
 3     invalid input
 4     not found, or not to be seen
@@ -31,6 +31,7 @@ import click
 import msgspec
 
 from taskflow_bootstrap.errors import SettingsError, StartError
+from taskflow_cli.advice import advice, missing, where
 from taskflow_cli.tables import printable
 from taskflow_core import (
     BatchFailed,
@@ -111,14 +112,18 @@ def _reason_of(error: Exception) -> str | None:
 
 
 def _as_text(error: Exception) -> str:
-    lines = [f"Error: {error.detail if isinstance(error, TaskFlowError) else error}"]
+    lines = [f"Error: {_detail(error)}"]
     reason = _reason_of(error)
     if reason is not None:
         lines.append(f"  {reason}")
     if isinstance(error, InvalidInput):
-        lines += [
-            f"  {fault['pointer'].lstrip('/') or 'input'} {fault['detail']}" for fault in faults_of(error)
-        ]
+        lines += [f"  {where(fault)} {fault.detail}" for fault in error.faults]
     if isinstance(error, BatchFailed):
         lines += [f"  {result.id}  {result.error.detail}" for result in error.results if result.error]
-    return "\n".join(lines)
+    return "\n".join([*lines, *advice(error)])
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, NotFound) and error.detail == NotFound.default_detail:
+        return printable(missing() or error.detail)
+    return error.detail if isinstance(error, TaskFlowError) else str(error)

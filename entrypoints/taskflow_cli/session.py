@@ -13,6 +13,7 @@ from uuid import UUID
 
 import click
 
+from taskflow_cli.advice import CONTEXT
 from taskflow_cli.found import found
 from taskflow_cli.output import Output
 from taskflow_core import Actor, Forbidden, UseCases, UserView
@@ -89,6 +90,7 @@ def with_session(command: Callable[Concatenate[Session, ...], Awaitable[None]]) 
         ctx: click.Context, /, as_email: str | None, data_dir: Path | None, as_json: bool, **given: Any
     ) -> None:
         ctx.meta["taskflow_cli.json"] = as_json
+        ctx.meta[CONTEXT] = ctx
         open_: Open = ctx.obj or open_found
 
         async def work() -> None:

@@ -204,7 +204,7 @@ def test_the_cli_finds_it_from_a_folder_below(place: Path, start: Start) -> None
 
     dev.background.stop()
     ended = run("tasks", "list", cwd=below)
-    assert ended.returncode == 11
+    assert ended.returncode == 10
     assert "taskflow dev" in ended.stderr
 
 

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -240,13 +241,15 @@ def test_a_signal_leaves_the_old_file_and_no_other(tmp_path: Path, number: signa
     assert file.read_text() == "before"
 
 
-def test_another_users_file_is_not_made_ones_own(tmp_path: Path) -> None:
+def test_another_users_file_is_not_made_ones_own() -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
-    tmp_path.chmod(0o777)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
-    file = tmp_path / "file"
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        check_that_a_strangers_file_stays(Path(name) / "file")
+
+
+def check_that_a_strangers_file_stays(file: Path) -> None:
     file.write_text("before")
     file.chmod(0o666)
     pid = os.fork()
@@ -263,4 +266,4 @@ def test_another_users_file_is_not_made_ones_own(tmp_path: Path) -> None:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
     assert file.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [file]
+    assert list(file.parent.iterdir()) == [file]
