@@ -26,8 +26,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskflow_bootstrap.composition import JoinedUseCases, Tools, use_cases_on
 from taskflow_bootstrap.queues import LateQueue
@@ -36,9 +37,6 @@ from taskflow_core import Handler, NotFound, Origin, Task, UseCases, UserView
 from taskflow_core.ports.persistence import Transactions, UserReads
 from taskflow_core.ports.queue import Queue
 from taskflow_core.users import check_email
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["JoinedUseCases", "Settings", "TaskFlow", "embed", "open_queue", "open_taskflow"]
 
@@ -102,8 +100,24 @@ def embed(
 
     A log-in that is refused counts as a failed one only where the host commits all the same: who lets
     strangers sign in does it on connections of TaskFlow's own.
+
+    Raises:
+        TypeError: It is not an `AsyncConnection`, such as a synchronous connection or a session.
     """
+    if not isinstance(connection, AsyncConnection):
+        raise TypeError(_not_joinable(connection))
     return use_cases_on(connection, _shared(settings or Settings()), queue or LateQueue(""))
+
+
+def _not_joinable(given: object) -> str:
+    kind = f"{type(given).__module__}.{type(given).__qualname__}"
+    advice = "A synchronous host calls `open_taskflow` in an event loop; it has connections of its own."
+    if hasattr(given, "connection"):
+        advice = "Of an AsyncSession give `await session.connection()`."
+    return (
+        "embed() joins the transaction of a sqlalchemy.ext.asyncio.AsyncConnection (postgresql+psycopg), "
+        f"not of a {kind}. {advice}"
+    )
 
 
 # What all calls of `embed` share: the threads that hash passwords, the clock, the ids.

@@ -48,8 +48,6 @@ from taskflow_core import (
     VersionMismatch,
 )
 from taskflow_http.problems import fault_entries, outcome, problem
-from taskflow_http.redaction import redacted
-from taskflow_worker.tries import reason_of
 
 INCOMPLETE: Final = 1
 
@@ -107,7 +105,12 @@ def _as_json(error: Exception) -> bytes:
 
 def _reason_of(error: Exception) -> str | None:
     """Return what a dependency or its driver said: unlike the API's clients, the operator has its address."""
-    reason = reason_of(error) if isinstance(error, Unavailable) else None
+    if not isinstance(error, Unavailable):
+        return None
+    from taskflow_http.redaction import redacted
+    from taskflow_worker.tries import reason_of
+
+    reason = reason_of(error)
     return None if reason is None else printable(redacted(reason))
 
 

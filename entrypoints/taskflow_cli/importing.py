@@ -23,10 +23,11 @@ from taskflow_cli.errors import INCOMPLETE, faults_of
 from taskflow_cli.output import progress_bar
 from taskflow_cli.session import Session, with_session
 from taskflow_cli.tables import printable
-from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
+from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable
 from taskflow_http import schemas
 
 if TYPE_CHECKING:
+    from taskflow_core import UseCases
     from rich.progress import Progress
 
 CHUNK_LINES: Final = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,10 +15,11 @@ import click
 from taskflow_cli.advice import CONTEXT
 from taskflow_cli.found import found
 from taskflow_cli.output import Output
-from taskflow_core import Actor, Forbidden, UseCases, UserView
+from taskflow_core import Actor, Forbidden, UserView
 
 if TYPE_CHECKING:
     from taskflow_bootstrap.embedded import TaskFlow
+    from taskflow_core import UseCases
 
 Open: TypeAlias = Callable[[Path | None], "AbstractAsyncContextManager[TaskFlow]"]
 """Opens a TaskFlow; gets the data directory that was named. Tests put another into the context's `obj`."""
@@ -92,6 +92,8 @@ def with_session(command: Callable[Concatenate[Session, ...], Awaitable[None]]) 
         ctx.meta["taskflow_cli.json"] = as_json
         ctx.meta[CONTEXT] = ctx
         open_: Open = ctx.obj or open_found
+
+        import asyncio
 
         async def work() -> None:
             async with open_(data_dir) as taskflow:
