@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import taskflow_http
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.keys import cursor_keys
-from taskflow_bootstrap.logs import configure_logs
 from taskflow_bootstrap.settings import RateLimit, Settings
 from taskflow_core import Limit
 from taskflow_http.limits import Addresses, Limits
@@ -21,14 +20,13 @@ HSTS_SECONDS: Final = 365 * 24 * 3600
 
 
 def create_application(container: Container) -> ASGIApp:
-    """Return the API; its lifespan closes what the container opened. Logs are set up for this process.
+    """Return the API; its lifespan closes what the container opened.
 
     Raises:
         SettingsError: An address or the secret is not given.
     """
     settings: Settings = container.settings()
     settings.require("database_url", "redis_url", "jwt_secret")
-    configure_logs(settings)
     newest, *older = cursor_keys(settings)
     return taskflow_http.create_app(
         use_cases=container.use_cases(),
