@@ -23,10 +23,11 @@ def create_application(container: Container) -> ASGIApp:
     """Return the API; its lifespan closes what the container opened.
 
     Raises:
-        SettingsError: An address or the secret is not given.
+        SettingsError: The database's address or the secret is not given. Without Redis' address each process
+            counts the rate limits by itself.
     """
     settings: Settings = container.settings()
-    settings.require("database_url", "redis_url", "jwt_secret")
+    settings.require("database_url", "jwt_secret")
     newest, *older = cursor_keys(settings)
     return taskflow_http.create_app(
         use_cases=container.use_cases(),

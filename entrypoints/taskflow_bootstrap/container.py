@@ -66,10 +66,12 @@ def _open_redis(clients: AsyncExitStack, settings: Settings) -> Redis:
     return client
 
 
-def _checks(engine: AsyncEngine, redis: Redis) -> Checks:
+def _checks(engine: AsyncEngine, settings: Settings, redis: Callable[[], Redis]) -> Checks:
+    if not settings.redis_url:
+        return {"postgresql": partial(ping, engine)}
     from taskflow_redis import ping as ping_redis  # noqa: PLC0415 - loaded by then
 
-    return {"postgresql": partial(ping, engine), "redis": partial(ping_redis, redis)}
+    return {"postgresql": partial(ping, engine), "redis": partial(ping_redis, redis())}
 
 
 def _open_queue(clients: AsyncExitStack, settings: Settings) -> LateQueue:
@@ -90,11 +92,13 @@ def _open_passwords(clients: AsyncExitStack, settings: Settings) -> PasswordHash
     return passwords
 
 
-def _make_limits(clients: AsyncExitStack, redis: Redis) -> RateLimits:
+def _make_limits(clients: AsyncExitStack, settings: Settings, redis: Callable[[], Redis]) -> RateLimits:
     """Return limits that all processes share, and that each keeps by itself while Redis is away."""
+    if not settings.redis_url:
+        return ProcessRateLimits()
     from taskflow_redis import Batches, RedisRateLimits  # noqa: PLC0415 - loaded by then
 
-    batches = Batches(redis)
+    batches = Batches(redis())
     clients.push_async_callback(batches.aclose)
     breaker = CircuitBreaker(on_change=_tell_of_redis)
     return FallbackRateLimits(RedisRateLimits(batches), ProcessRateLimits(), breaker)
@@ -144,8 +148,10 @@ class Container(containers.DeclarativeContainer):
     user_reads: providers.Provider[UserReads] = providers.Singleton(SqlAlchemyReads, engine)
 
     redis: providers.Provider[Redis] = providers.Singleton(_open_redis, clients, settings)
-    limits: providers.Provider[RateLimits] = providers.Singleton(_make_limits, clients, redis)
-    checks: providers.Provider[Checks] = providers.Singleton(_checks, engine, redis)
+    limits: providers.Provider[RateLimits] = providers.Singleton(
+        _make_limits, clients, settings, redis.provider
+    )
+    checks: providers.Provider[Checks] = providers.Singleton(_checks, engine, settings, redis.provider)
 
     plain_use_cases: providers.Provider[UseCases] = providers.Singleton(
         use_cases_over, engine, tools, queue, notifier, handlers

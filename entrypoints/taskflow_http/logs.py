@@ -108,6 +108,26 @@ def configure_logging(
     _redirect_standard_library(shared, rendering, number, writer)
 
 
+def use_standard_logging() -> None:
+    """Hand TaskFlow's lines to the standard library's loggers, for a host that decides what becomes of them.
+
+    Sets no handler and no level. Does nothing where the host has configured structlog, which gets them then.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            _add_request,
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
 def _redirect_standard_library(
     shared: list[Processor], rendering: list[Processor], level: int, writer: LineWriter
 ) -> None:

@@ -50,8 +50,8 @@ _PATH_PARAMETERS: Final[dict[str, Part]] = {
 }
 
 
-def openapi_document() -> Part:
-    """Return the OpenAPI 3.1 document of the HTTP API."""
+def openapi_document(server: str = "/") -> Part:
+    """Return the OpenAPI 3.1 document of the HTTP API, which is at the path `server`."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -60,7 +60,7 @@ def openapi_document() -> Part:
             "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": server}],
         "security": [{"bearer": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS)],
         "paths": _paths(),
@@ -74,9 +74,9 @@ def openapi_document() -> Part:
     }
 
 
-def openapi_json() -> bytes:
+def openapi_json(server: str = "/") -> bytes:
     """Return the document as JSON."""
-    return msgspec.json.encode(openapi_document())
+    return msgspec.json.encode(openapi_document(server))
 
 
 def _paths() -> Part:
