@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +30,8 @@ def doctor(ctx: click.Context, data_dir: Path | None, as_json: bool) -> None:
 
     Ends with exit code 1 where a check failed; a warning leaves it at 0.
     """
+    import asyncio
+
     from taskflow_bootstrap.discovery import find
     from taskflow_bootstrap.doctor import Level
     from taskflow_bootstrap.errors import SettingsError
