@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -117,9 +118,15 @@ async def _actor(taskflow: TaskFlow, email: str | None) -> Actor:
 @asynccontextmanager
 async def open_found(data_dir: Path | None) -> AsyncIterator[TaskFlow]:
     """Open the TaskFlow whose database is meant."""
-    from taskflow_bootstrap.embedded import open_taskflow
+    # What is imported stays: looking through it for garbage takes a fifth of a short command's time.
+    gc.disable()
+    try:
+        from taskflow_bootstrap.embedded import open_taskflow
 
-    settings = found(data_dir).settings
+        settings = found(data_dir).settings
+    finally:
+        gc.freeze()
+        gc.enable()
 
     def log_errors() -> None:
         from msgspec.structs import replace
