@@ -123,7 +123,7 @@ class NotFound(TaskFlowError):
     """It does not exist, or the caller may not know that it does: the answer is the same."""
 
     code = "not_found"
-    default_detail = "There is no such thing."
+    default_detail = "It does not exist, or you may not see it."
 
 
 class Conflict(TaskFlowError):
@@ -151,7 +151,9 @@ class LastAdmin(Conflict):
     """Somebody must be able to administer: the last active admin stays one."""
 
     code = "last_admin"
-    default_detail = "The last active admin cannot be demoted, deactivated or deleted."
+    default_detail = (
+        "The last active admin cannot be demoted, deactivated or deleted. Make another user an admin first."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class VersionMismatch(TaskFlowError):
     """It has changed since the caller read it (HTTP: `If-Match`, RFC 9110 section 13.1.1)."""
 
     code = "version_mismatch"
-    default_detail = "It has changed since you read it."
+    default_detail = "It has changed since you read it; read it again."
 
 
 class RateLimited(TaskFlowError):

@@ -80,11 +80,17 @@ class Actor:
     def require(self, permission: Permission) -> None:
         """Raise `Forbidden` where the actor lacks the permission."""
         if permission not in self.permissions:
-            raise Forbidden
+            raise lacks(permission)
 
     def owns(self, owner: UUID) -> bool:
         """Return whether what belongs to `owner` is the actor's own."""
         return self.id is not None and self.id == owner
+
+
+def lacks(permission: Permission) -> Forbidden:
+    """Return the refusal of an actor without the permission, which says who has it."""
+    roles = " or ".join(role for role in Role if permission in PERMISSIONS[role])
+    return Forbidden(f"You may not do this: it needs the permission {permission} (role {roles}).")
 
 
 def seen_owner(actor: Actor) -> UUID | None:

@@ -284,7 +284,10 @@ class Task:
 
     def _move_to(self, status: Status, now: datetime) -> None:
         if not self.status.is_open and not status.is_open:
-            raise InvalidTransition(f"A task that is {self.status} cannot become {status}; reopen it first.")
+            reopened = " or ".join(sorted(OPEN, reverse=True))
+            raise InvalidTransition(
+                f"A task that is {self.status} cannot become {status}. Set its status to {reopened} first."
+            )
         self.completed_at = now if status is Status.COMPLETED else None
 
     def _next(

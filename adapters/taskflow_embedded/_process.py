@@ -11,13 +11,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from taskflow_embedded import _forked
 from taskflow_embedded._identity import Identity
-from taskflow_embedded.directory import open_private
+from taskflow_embedded.directory import open_private, read_pid
 from taskflow_embedded.errors import ServerError
 
 _LAUNCHER = Path(__file__).with_name("_launch.py")
@@ -158,12 +158,12 @@ def end_leftover(ending: Ending, lock: Path, grace: float = 4.0) -> int:
 
 
 def _signal_and_lock(held: int, directory: Path, number: int, patience: float) -> bool:
-    pid = int(os.pread(held, 32, 0).strip() or 0)
+    pid = read_pid(held)
     if pid and serves(pid, directory):
         _kill(pid, number)
     elif not _locks_within(held, _NOTICE_SECONDS):
         # A backend in the middle of a computation does not notice that its postmaster was killed.
-        for orphan in map(int, (entry.name for entry in Path("/proc").glob("[0-9]*"))):
+        for orphan in living():
             if serves(orphan, directory):
                 _kill(orphan, signal.SIGKILL)
     return _locks_within(held, patience)
@@ -219,6 +219,11 @@ def serves(pid: int, directory: Path) -> bool:
         return Path(listed.stdout.strip()).name in _NAMES
     except OSError:
         return False
+
+
+def living() -> Iterator[int]:
+    """The numbers of all processes, where the system tells them (/proc)."""
+    return (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
 
 
 def is_alive(pid: int) -> bool:

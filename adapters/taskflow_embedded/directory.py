@@ -7,7 +7,8 @@ import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,8 @@ from taskflow_embedded.errors import AlreadyRunning, ServerError
 
 LOCK = "lock"
 STATE = "running.json"
+_PID_MAX = 2**31 - 1
+_PID_DIGITS = 10
 _READERS_HOLD_THE_LOCK_FOR_SECONDS = 0.2
 
 
@@ -50,7 +53,7 @@ class DataDirectory:
         self._refuse_if_unfit()
         lock = open_private(self.path / LOCK, os.O_RDWR | os.O_CREAT)
         if not _lock_soon(lock):
-            pid = _read_pid(lock)
+            pid = read_pid(lock)
             os.close(lock)
             raise AlreadyRunning(
                 f"{self.path} is in use by the running process {pid or '(unknown)'}. Use that one, stop it, "
@@ -92,24 +95,31 @@ class DataDirectory:
         new.replace(self.path / STATE)
 
     @staticmethod
-    def running(path: Path) -> dict[str, Any] | None:
+    def running(path: Path, owners: Collection[int] | None = None) -> dict[str, Any] | None:
         """What the living process that holds `path` has published; None without one, or before it has.
 
-        Raises `ServerError` when the directory is another user's.
+        `owners` are the users who are believed; None believes everybody. Raises `ServerError` when the
+        directory, or a link that leads to it, is another user's, when others may write to it, or when it
+        cannot be read.
         """
-        try:
-            lock = os.open(path / LOCK, os.O_RDONLY)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise ServerError(f"The data directory {path} cannot be read: {error.strerror}.") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
-        except BlockingIOError:
-            return _read_state(path / STATE)
-        finally:
-            os.close(lock)
+        with ExitStack() as stack:
+            try:
+                link = path.lstat()
+                # Everything is read through this descriptor: the path may soon lead elsewhere.
+                home = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, home)
+                lock = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=home)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except OSError as error:
+                raise ServerError(f"The data directory {path} cannot be read: {error.strerror}.") from error
+            stack.callback(os.close, lock)
+            _refuse_if_untrusted(path, link, os.fstat(home), owners)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+            except BlockingIOError:
+                return _read_state(home)
 
     def _refuse_if_unfit(self) -> None:
         """Never make somebody's home directory or /tmp private because it was named by mistake."""
@@ -152,9 +162,15 @@ def write_pid(descriptor: int, pid: int) -> None:
     os.pwrite(descriptor, b"%d\n" % pid, 0)
 
 
-def _read_pid(descriptor: int) -> int | None:
-    text = os.pread(descriptor, 32, 0).strip()
-    return int(text) if text.isdigit() else None
+def read_pid(descriptor: int) -> int | None:
+    """The process id that is the file's content; None where there is none."""
+    return pid_in(os.pread(descriptor, 32, 0).decode(errors="replace").strip())
+
+
+def pid_in(text: str) -> int | None:
+    """The process id that a text is; None where it is none, as after a crash or on a full disk."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= _PID_DIGITS else 0
+    return number if 0 < number <= _PID_MAX else None
 
 
 def _lock_soon(descriptor: int) -> bool:
@@ -170,9 +186,23 @@ def _lock_soon(descriptor: int) -> bool:
             time.sleep(0.01)
 
 
-def _read_state(path: Path) -> dict[str, Any] | None:
+def _refuse_if_untrusted(
+    path: Path, link: os.stat_result, home: os.stat_result, owners: Collection[int] | None
+) -> None:
+    """What stands in the directory decides where passwords and tasks are sent."""
+    strangers = [] if owners is None else [s.st_uid for s in (link, home) if s.st_uid not in owners]
+    if strangers:
+        raise ServerError(f"The data directory {path} belongs to user {strangers[0]}, not to you.")
+    if home.st_mode & 0o022:
+        mode = f"{stat.S_IMODE(home.st_mode):o}"
+        raise ServerError(f"Other users may write to the data directory {path} (mode {mode}): chmod 700.")
+
+
+def _read_state(home: int) -> dict[str, Any] | None:
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        descriptor = os.open(STATE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=home)
     except FileNotFoundError:
         return None
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        state = json.load(file)
     return state if isinstance(state, dict) else None

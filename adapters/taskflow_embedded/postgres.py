@@ -15,8 +15,9 @@ from taskflow_embedded._binaries import postgres_programs
 from taskflow_embedded._identity import Identity, give_to
 from taskflow_embedded._passwords import FILE as PASSWORD_FILE
 from taskflow_embedded._passwords import password
-from taskflow_embedded._process import Ending, Program, ServerProcess, is_alive, refusal, serves
+from taskflow_embedded._process import Ending, Program, ServerProcess, is_alive, living, refusal, serves
 from taskflow_embedded._server import Server
+from taskflow_embedded.directory import pid_in
 from taskflow_embedded.errors import AlreadyRunning, ServerError
 
 _DEFAULT_PORT = 5432
@@ -124,15 +125,20 @@ class PostgresServer(Server):
         """After a crash PostgreSQL trusts the process id in its own lock file, which by now may be anybody's.
 
         Whatever this package started is gone by the time this runs. A server started by hand is left alone.
+        A file without a number, as a full disk leaves it, would keep PostgreSQL from starting for good.
         """
         path = self._data / "postmaster.pid"
-        pid = int((_lines(path) or ["0"])[0])
-        if serves(pid, self._data):
-            raise AlreadyRunning(
-                f"PostgreSQL process {pid}, started by other means, runs on {self._data}. Stop it first.", pid
-            )
-        if pid and is_alive(pid):
-            path.unlink()
+        # A number below zero is that of a single-user server.
+        pid = pid_in(next(iter(_lines(path)), "").strip().removeprefix("-"))
+        for server in living() if pid is None else [pid]:
+            if serves(server, self._data):
+                raise AlreadyRunning(
+                    f"PostgreSQL process {server}, started by other means, runs on {self._data}. "
+                    "Stop it first.",
+                    server,
+                )
+        if pid is None or is_alive(pid):
+            path.unlink(missing_ok=True)
 
     def _is_ready(self, pid: int) -> bool:
         lines = _lines(self._data / "postmaster.pid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -28,7 +29,6 @@ class ZxcvbnPasswords:
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._more = frozenset(_stem(word) for word in (*_OWN, *more))
         self._known: frozenset[str] | None = None
-        self._loading = threading.Lock()
 
     def __contains__(self, password: object) -> bool:
         """Return whether a password is a common one, in whatever letter case."""
@@ -40,10 +40,17 @@ class ZxcvbnPasswords:
 
     def load(self) -> frozenset[str]:
         """Load the lists, unless they are there already; may be called from any thread."""
-        with self._loading:
+        with _loading:
             if self._known is None:
                 self._known = _listed()
             return self._known
+
+
+_loading: Final = threading.Lock()
+# A child forked while another thread loads would wait for a thread that it does not have.
+os.register_at_fork(
+    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+)
 
 
 def _stem(word: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -42,8 +43,13 @@ class BcryptPasswords:
     def __init__(self, *, cost: int = 12, threads: int = 2, queue: int = 32) -> None:
         self._cost = cost
         self._nobody = (bcrypt.gensalt(cost) + _NO_DIGEST).decode()
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="taskflow-passwords")
-        self._places = threading.BoundedSemaphore(threads + queue)
+        self._size, self._queue = threads, queue
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._threads = ThreadPoolExecutor(self._size, thread_name_prefix="taskflow-passwords")
+        self._places = threading.BoundedSemaphore(self._size + self._queue)
 
     async def hash(self, password: str) -> str:
         """Return a salted hash."""
@@ -64,15 +70,19 @@ class BcryptPasswords:
         self._threads.shutdown(wait=False)
 
     async def _run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        if not self._places.acquire(blocking=False):
+        if self._process != os.getpid():
+            # A forked child (gunicorn --preload, Celery) has none of its parent's threads.
+            self._begin()
+        places = self._places
+        if not places.acquire(blocking=False):
             raise Overloaded
         try:
             future = self._threads.submit(work, *args, **kwargs)
         except BaseException:
-            self._places.release()
+            places.release()
             raise
         # The place is taken for as long as the work is there, not for as long as somebody waits for it.
-        future.add_done_callback(lambda _: self._places.release())
+        future.add_done_callback(lambda _: places.release())
         return await asyncio.wrap_future(future)
 
 

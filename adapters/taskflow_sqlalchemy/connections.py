@@ -7,6 +7,7 @@ the same engine and pool (`taskflow_sqlalchemy.exchanges`).
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -152,9 +153,14 @@ class _Gate:
         pool = engine.pool
         if not isinstance(pool, QueuePool):
             raise TypeError("TaskFlow needs an engine whose pool has a size, such as `open_engine` returns.")
-        self._places = asyncio.Semaphore(pool.size())
+        self._size = pool.size()
         self._timeout = pool.timeout()
         self.statement_timeout: float | None = engine.get_execution_options().get(_STATEMENT_TIMEOUT)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget who is inside."""
+        self._places = asyncio.Semaphore(self._size)
         self.silent_at = 0.0
 
     async def enter(self) -> None:
@@ -175,6 +181,16 @@ class _Gate:
 
 
 _gates: Final[WeakKeyDictionary[Engine, _Gate]] = WeakKeyDictionary()
+
+
+def _leave_connections_to_parent() -> None:
+    """Give each engine an empty pool in a forked child: two processes must not share a connection."""
+    for engine, gate in list(_gates.items()):
+        engine.dispose(close=False)
+        gate.reset()
+
+
+os.register_at_fork(after_in_child=_leave_connections_to_parent)
 
 
 class PooledConnections:

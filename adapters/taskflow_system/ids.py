@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,10 @@ _COUNTER_BITS: Final = 42
 _SEED_BITS: Final = 41
 _RANDOM_BITS: Final = 32
 
+_lock: Final = threading.Lock()
+# A child forked while another thread makes an id would wait for a thread that it does not have.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
 
 class Uuid7:
     """Makes UUIDv7 (port `Ids`): RFC 9562 section 5.7, monotonic by section 6.2 method 1.
@@ -23,7 +28,6 @@ class Uuid7:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._last_ms = -1
         self._counter = 0
 
@@ -35,7 +39,7 @@ class Uuid7:
         return UUID(int=value)
 
     def _tick(self, ms: int) -> tuple[int, int]:
-        with self._lock:
+        with _lock:
             if ms > self._last_ms:
                 self._last_ms, self._counter = ms, secrets.randbits(_SEED_BITS)
             else:

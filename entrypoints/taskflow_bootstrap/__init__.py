@@ -3,3 +3,7 @@
 The names stand in the modules, so that importing one does not load the others: `settings`, `embedded`
 (for those who embed), `migrations`, `doctor`, `demo`, `serve`, `dev`.
 """
+
+from taskflow_core.extras import require_server
+
+require_server("msgspec", "sqlalchemy", "psycopg", "bcrypt", "jwt")

@@ -10,7 +10,6 @@ import taskflow_http
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.descriptors import connections_allowed
 from taskflow_bootstrap.keys import cursor_keys
-from taskflow_bootstrap.logs import configure_logs
 from taskflow_bootstrap.settings import RateLimit, Settings
 from taskflow_core import Limit
 from taskflow_http.limits import Addresses, Limits
@@ -22,14 +21,14 @@ HSTS_SECONDS: Final = 365 * 24 * 3600
 
 
 def create_application(container: Container) -> ASGIApp:
-    """Return the API; its lifespan closes what the container opened. Logs are set up for this process.
+    """Return the API; its lifespan closes what the container opened.
 
     Raises:
-        SettingsError: An address or the secret is not given.
+        SettingsError: The database's address or the secret is not given. Without Redis' address each process
+            counts the rate limits by itself.
     """
     settings: Settings = container.settings()
-    settings.require("database_url", "redis_url", "jwt_secret")
-    configure_logs(settings)
+    settings.require("database_url", "jwt_secret")
     newest, *older = cursor_keys(settings)
     return taskflow_http.create_app(
         use_cases=container.use_cases(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from taskflow_bootstrap.demo_accounts import DEMO_USERS
+from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.keys import NoSecret, attempts_key, make_refresh_tokens, make_tokens
-from taskflow_bootstrap.settings import Settings
-from taskflow_core import UseCases
+from taskflow_bootstrap.settings import Settings, variable
+from taskflow_core import Handler, UseCases
+from taskflow_core.ports.notifier import Notifier
 from taskflow_core.ports.persistence import LoginAttempts, Transactions
 from taskflow_core.ports.queue import Queue
 from taskflow_core.ports.security import AccessTokens, CommonPasswords, PasswordHasher, RefreshTokens
 from taskflow_core.ports.time import Chance, Clock, Ids
 from taskflow_security import BcryptPasswords, ZxcvbnPasswords
 from taskflow_sqlalchemy import (
+    SqlAlchemyClaims,
     SqlAlchemyIdentities,
     SqlAlchemyLedgerReads,
     SqlAlchemyLoginAttempts,
     SqlAlchemyReads,
     SqlAlchemySessionReads,
     SqlAlchemyTransactions,
+    open_engine,
 )
 from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_system import SystemChance, SystemClock, Uuid7
@@ -63,10 +67,10 @@ class Tools:
     chance: Chance
 
     @classmethod
-    def of(cls, settings: Settings) -> Tools:
-        """Return tools of these settings."""
+    def of(cls, settings: Settings, passwords: PasswordHasher | None = None) -> Tools:
+        """Return tools of these settings; whoever gives `passwords` closes it."""
         return cls(
-            settings, make_passwords(settings), make_common_passwords(),
+            settings, passwords or make_passwords(settings), make_common_passwords(),
             make_tokens(settings), make_refresh_tokens(settings), SystemClock(), Uuid7(), SystemChance(),
         )  # fmt: skip
 
@@ -85,6 +89,58 @@ class JoinedUseCases(UseCases):
 
     transactions: Transactions
     after_commit: Callable[[], Coroutine[Any, Any, None]]
+
+
+def make_engine(settings: Settings) -> AsyncEngine:
+    """Return an engine, which whoever made it disposes of.
+
+    Raises:
+        SettingsError: There is no address, or it cannot be used.
+    """
+    settings.require("database_url")
+    try:
+        return open_engine(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            statement_timeout=settings.statement_timeout,
+        )
+    except ValueError as error:
+        raise SettingsError([f"{variable('database_url')} {error}."]) from error
+
+
+def use_cases_over(
+    engine: AsyncEngine, tools: Tools, queue: Queue, notifier: Notifier, handlers: Mapping[str, Handler]
+) -> UseCases:
+    """Return the use cases on connections of an engine; `handlers` do kinds of jobs beside TaskFlow's own."""
+    reads = SqlAlchemyReads(engine)
+    return UseCases.over(
+        transactions=SqlAlchemyTransactions(engine, queue),
+        task_reads=reads,
+        user_reads=reads,
+        session_reads=SqlAlchemySessionReads(engine),
+        identities=SqlAlchemyIdentities(engine),
+        attempts=make_attempts(engine, tools.settings),
+        passwords=tools.passwords,
+        common=tools.common,
+        tokens=tools.tokens,
+        refresh_tokens=tools.refresh_tokens,
+        clock=tools.clock,
+        ids=tools.ids,
+        claims=SqlAlchemyClaims(engine),
+        ledger_reads=SqlAlchemyLedgerReads(engine),
+        queue=queue,
+        notifier=notifier,
+        chance=tools.chance,
+        refresh_grace=make_grace(tools.settings),
+        handlers=handlers,
+        redact=_redact,
+    )
+
+
+def _redact(text: str) -> str:
+    from taskflow_http.redaction import redacted  # noqa: PLC0415 - 0.2 s that who runs no jobs need not spend
+
+    return redacted(text)
 
 
 def use_cases_on(connection: AsyncConnection, tools: Tools, queue: Queue) -> JoinedUseCases:

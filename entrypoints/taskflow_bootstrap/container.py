@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,27 +13,21 @@ from dependency_injector import containers, providers
 
 from taskflow_bootstrap.composition import (
     Tools,
-    make_attempts,
     make_common_passwords,
-    make_grace,
+    make_engine,
     make_passwords,
     one_transaction,
+    use_cases_over,
 )
 from taskflow_bootstrap.embedded import TaskFlow
-from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.keys import make_origins, make_refresh_tokens, make_tokens
 from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.queues import LateQueue
 from taskflow_bootstrap.retried import retried
-from taskflow_bootstrap.settings import Settings, variable
+from taskflow_bootstrap.settings import Settings
 from taskflow_core import Handler, UseCases
-from taskflow_core.ports.ledger import Claims, LedgerReads
 from taskflow_core.ports.notifier import Notifier
 from taskflow_core.ports.persistence import (
-    Identities,
-    LoginAttempts,
-    SessionReads,
-    TaskReads,
     Transactions,
     UserReads,
 )
@@ -44,13 +37,8 @@ from taskflow_core.ports.time import Chance, Clock, Ids
 from taskflow_resilience import CircuitBreaker, FallbackRateLimits, ProcessRateLimits, State
 from taskflow_security import Origins, TrustedProxies, ZxcvbnPasswords
 from taskflow_sqlalchemy import (
-    SqlAlchemyClaims,
-    SqlAlchemyIdentities,
-    SqlAlchemyLedgerReads,
     SqlAlchemyReads,
-    SqlAlchemySessionReads,
     SqlAlchemyTransactions,
-    open_engine,
     ping,
 )
 from taskflow_system import SystemChance, SystemClock, Uuid7
@@ -64,15 +52,7 @@ Checks: TypeAlias = Mapping[str, Callable[[], Awaitable[None]]]
 
 
 def _open_engine(clients: AsyncExitStack, settings: Settings) -> AsyncEngine:
-    settings.require("database_url")
-    try:
-        engine = open_engine(
-            settings.database_url,
-            pool_size=settings.database_pool_size,
-            statement_timeout=settings.statement_timeout,
-        )
-    except ValueError as error:
-        raise SettingsError([f"{variable('database_url')} {error}."]) from error
+    engine = make_engine(settings)
     clients.push_async_callback(engine.dispose)
     return engine
 
@@ -86,10 +66,12 @@ def _open_redis(clients: AsyncExitStack, settings: Settings) -> Redis:
     return client
 
 
-def _checks(engine: AsyncEngine, redis: Redis) -> Checks:
+def _checks(engine: AsyncEngine, settings: Settings, redis: Callable[[], Redis]) -> Checks:
+    if not settings.redis_url:
+        return {"postgresql": partial(ping, engine)}
     from taskflow_redis import ping as ping_redis  # noqa: PLC0415 - loaded by then
 
-    return {"postgresql": partial(ping, engine), "redis": partial(ping_redis, redis)}
+    return {"postgresql": partial(ping, engine), "redis": partial(ping_redis, redis())}
 
 
 def _open_queue(clients: AsyncExitStack, settings: Settings) -> LateQueue:
@@ -110,11 +92,13 @@ def _open_passwords(clients: AsyncExitStack, settings: Settings) -> PasswordHash
     return passwords
 
 
-def _make_limits(clients: AsyncExitStack, redis: Redis) -> RateLimits:
+def _make_limits(clients: AsyncExitStack, settings: Settings, redis: Callable[[], Redis]) -> RateLimits:
     """Return limits that all processes share, and that each keeps by itself while Redis is away."""
+    if not settings.redis_url:
+        return ProcessRateLimits()
     from taskflow_redis import Batches, RedisRateLimits  # noqa: PLC0415 - loaded by then
 
-    batches = Batches(redis)
+    batches = Batches(redis())
     clients.push_async_callback(batches.aclose)
     breaker = CircuitBreaker(on_change=_tell_of_redis)
     return FallbackRateLimits(RedisRateLimits(batches), ProcessRateLimits(), breaker)
@@ -126,12 +110,6 @@ def _tell_of_redis(state: State) -> None:
         log.warning("Redis is away: each process counts rate limits by itself")
     else:
         log.warning("Redis is back: rate limits are counted there again")
-
-
-def _redact(text: str) -> str:
-    from taskflow_http.redaction import redacted  # noqa: PLC0415 - 0.2 s that who runs no jobs need not spend
-
-    return redacted(text)
 
 
 def _proxies(settings: Settings) -> TrustedProxies:
@@ -155,7 +133,6 @@ class Container(containers.DeclarativeContainer):
     common: providers.Provider[ZxcvbnPasswords] = providers.Singleton(make_common_passwords)
     tokens: providers.Provider[AccessTokens] = providers.Singleton(make_tokens, settings)
     refresh_tokens: providers.Provider[RefreshTokens] = providers.Singleton(make_refresh_tokens, settings)
-    refresh_grace: providers.Provider[timedelta] = providers.Singleton(make_grace, settings)
     origins: providers.Provider[Origins] = providers.Singleton(make_origins, settings)
     proxies: providers.Provider[TrustedProxies] = providers.Singleton(_proxies, settings)
     tools: providers.Provider[Tools] = providers.Singleton(
@@ -168,41 +145,16 @@ class Container(containers.DeclarativeContainer):
     transactions: providers.Provider[Transactions] = providers.Singleton(
         SqlAlchemyTransactions, engine, queue
     )
-    task_reads: providers.Provider[TaskReads] = providers.Singleton(SqlAlchemyReads, engine)
     user_reads: providers.Provider[UserReads] = providers.Singleton(SqlAlchemyReads, engine)
 
-    session_reads: providers.Provider[SessionReads] = providers.Singleton(SqlAlchemySessionReads, engine)
-    identities: providers.Provider[Identities] = providers.Singleton(SqlAlchemyIdentities, engine)
-    attempts: providers.Provider[LoginAttempts] = providers.Singleton(make_attempts, engine, settings)
-    claims: providers.Provider[Claims] = providers.Singleton(SqlAlchemyClaims, engine)
-    ledger_reads: providers.Provider[LedgerReads] = providers.Singleton(SqlAlchemyLedgerReads, engine)
-
     redis: providers.Provider[Redis] = providers.Singleton(_open_redis, clients, settings)
-    limits: providers.Provider[RateLimits] = providers.Singleton(_make_limits, clients, redis)
-    checks: providers.Provider[Checks] = providers.Singleton(_checks, engine, redis)
+    limits: providers.Provider[RateLimits] = providers.Singleton(
+        _make_limits, clients, settings, redis.provider
+    )
+    checks: providers.Provider[Checks] = providers.Singleton(_checks, engine, settings, redis.provider)
 
     plain_use_cases: providers.Provider[UseCases] = providers.Singleton(
-        UseCases.over,
-        transactions=transactions,
-        task_reads=task_reads,
-        user_reads=user_reads,
-        session_reads=session_reads,
-        identities=identities,
-        attempts=attempts,
-        passwords=passwords,
-        common=common,
-        tokens=tokens,
-        refresh_tokens=refresh_tokens,
-        clock=clock,
-        ids=ids,
-        claims=claims,
-        ledger_reads=ledger_reads,
-        queue=queue,
-        notifier=notifier,
-        chance=chance,
-        refresh_grace=refresh_grace,
-        handlers=handlers,
-        redact=_redact,
+        use_cases_over, engine, tools, queue, notifier, handlers
     )
     use_cases: providers.Provider[UseCases] = providers.Singleton(retried, plain_use_cases)
 

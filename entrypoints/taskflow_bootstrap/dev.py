@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from taskflow_bootstrap.dev_servers import Servers, data_directory, signing_secret
-from taskflow_bootstrap.listening import bind, url_of
+from taskflow_bootstrap.listening import bind, is_local, other_urls, url_of
 from taskflow_bootstrap.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,11 +38,15 @@ class Running:
     """Where everything is.
 
     Attributes:
+        is_exposed: Whether other machines may reach the API.
+        other_urls: By which they may, as far as is known.
         seeded: The accounts that this start made.
         seconds: From the beginning until ready.
     """
 
     api_url: str
+    is_exposed: bool
+    other_urls: tuple[str, ...]
     database_url: str
     redis_url: str
     data_dir: Path
@@ -89,9 +93,18 @@ def run_dev(
 
         def ready(seeded: list[Seeded]) -> None:
             seconds = time.monotonic() - began
-            running = Running(url_of(listening), own.database_url, own.redis_url, home.path, seeded, seconds)
-            urls = {"apiUrl": running.api_url, "databaseUrl": own.database_url, "redisUrl": own.redis_url}
-            home.publish(urls)
+            running = Running(
+                url_of(listening), not is_local(listening), other_urls(listening),
+                own.database_url, own.redis_url, home.path, seeded, seconds,
+            )  # fmt: skip
+            home.publish(
+                {
+                    "apiUrl": running.api_url,
+                    "databaseUrl": own.database_url,
+                    "redisUrl": own.redis_url,
+                    "jwtSecret": own.jwt_secret[0],
+                }
+            )
             on_ready(running)
 
         from taskflow_bootstrap.running import run  # noqa: PLC0415 - a taken port or directory is told before
@@ -140,8 +153,10 @@ class _Dev:
 
     async def _serve(self, seeded: list[Seeded]) -> None:
         from taskflow_bootstrap.container import Container, close  # noqa: PLC0415 - as above
+        from taskflow_bootstrap.logs import configure_dev_logs  # noqa: PLC0415 - as above
         from taskflow_bootstrap.serve import serve_api  # noqa: PLC0415 - as above
 
+        configure_dev_logs(self.settings)
         container = Container(settings=self.settings)
         beside = [asyncio.create_task(self._watch())]
 

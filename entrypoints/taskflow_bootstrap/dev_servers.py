@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,12 +124,18 @@ def signing_secret(home: Path) -> str:
     return found
 
 
-def running(path: Path) -> Mapping[str, Any] | None:
-    """Return what a living `taskflow dev` on this directory has published; None where there is none."""
+def running(path: Path, owners: Collection[int] | None) -> Mapping[str, Any] | None:
+    """Return what a living `taskflow dev` on this directory has published; None where there is none.
+
+    Raises:
+        StartError: None of `owners` owns it, others may write to it, or it cannot be read.
+    """
     try:
-        return DataDirectory.running(path)
-    except OSError as error:
-        raise StartError(f"The data directory {path} cannot be read: {error.strerror}.") from error
+        with told():
+            return DataDirectory.running(path, owners)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its content is damaged"
+        raise StartError(f"The data directory {path} cannot be read: {why}.") from error
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -23,22 +23,31 @@ time, `run_job` of `open_taskflow(settings, handlers)`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
 from uuid import UUID
 
-from taskflow_bootstrap.composition import JoinedUseCases, Tools, use_cases_on
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from taskflow_bootstrap.composition import (
+    JoinedUseCases,
+    Tools,
+    make_engine,
+    make_passwords,
+    one_transaction,
+    use_cases_on,
+    use_cases_over,
+)
+from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.queues import LateQueue
+from taskflow_bootstrap.retried import retried
 from taskflow_bootstrap.settings import Settings
 from taskflow_core import Handler, NotFound, Origin, Task, UseCases, UserView
 from taskflow_core.ports.persistence import Transactions, UserReads
 from taskflow_core.ports.queue import Queue
 from taskflow_core.users import check_email
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+from taskflow_sqlalchemy import SqlAlchemyReads, SqlAlchemyTransactions
 
 __all__ = ["JoinedUseCases", "Settings", "TaskFlow", "embed", "open_queue", "open_taskflow"]
 
@@ -102,8 +111,24 @@ def embed(
 
     A log-in that is refused counts as a failed one only where the host commits all the same: who lets
     strangers sign in does it on connections of TaskFlow's own.
+
+    Raises:
+        TypeError: It is not an `AsyncConnection`, such as a synchronous connection or a session.
     """
+    if not isinstance(connection, AsyncConnection):
+        raise TypeError(_not_joinable(connection))
     return use_cases_on(connection, _shared(settings or Settings()), queue or LateQueue(""))
+
+
+def _not_joinable(given: object) -> str:
+    kind = f"{type(given).__module__}.{type(given).__qualname__}"
+    advice = "A synchronous host calls `open_taskflow` in an event loop; it has connections of its own."
+    if hasattr(given, "connection"):
+        advice = "Of an AsyncSession give `await session.connection()`."
+    return (
+        "embed() joins the transaction of a sqlalchemy.ext.asyncio.AsyncConnection (postgresql+psycopg), "
+        f"not of a {kind}. {advice}"
+    )
 
 
 # What all calls of `embed` share: the threads that hash passwords, the clock, the ids.
@@ -122,22 +147,32 @@ async def open_queue(settings: Settings) -> AsyncIterator[Queue]:
 
 @asynccontextmanager
 async def open_taskflow(
-    settings: Settings, handlers: Mapping[str, Handler] | None = None
+    settings: Settings,
+    handlers: Mapping[str, Handler] | None = None,
+    *,
+    on_open: Callable[[], None] | None = None,
 ) -> AsyncIterator[TaskFlow]:
     """Open connections when first needed, and close them in the end.
 
     Args:
         settings: With the database's address; without Redis' nobody is woken when there is a job.
         handlers: For kinds of jobs beside TaskFlow's own, where jobs are done here.
+        on_open: Called before the queue is opened, with which its logging is imported.
 
     Raises:
         SettingsError: There is no database address.
     """
-    # Not on import: who embeds on connections of its own has no use for a container.
-    from taskflow_bootstrap.container import Container, close, taskflow_of  # noqa: PLC0415
-
-    container = Container(settings=settings, handlers=handlers or {})
-    try:
-        yield taskflow_of(container)
-    finally:
-        await close(container)
+    async with AsyncExitStack() as clients:
+        # By hand, since importing the container takes as long as a short command may.
+        engine = make_engine(settings)
+        clients.push_async_callback(engine.dispose)
+        queue = LateQueue(settings.redis_url, on_open)
+        clients.push_async_callback(queue.aclose)
+        notifier = make_notifier(settings)
+        clients.push_async_callback(notifier.aclose)
+        passwords = make_passwords(settings)
+        clients.callback(passwords.close)
+        tools = Tools.of(settings, passwords)
+        use_cases = retried(use_cases_over(engine, tools, queue, notifier, handlers or {}))
+        reads, transactions = SqlAlchemyReads(engine), SqlAlchemyTransactions(engine, queue)
+        yield TaskFlow(use_cases, reads, transactions, partial(one_transaction, engine, tools, queue))

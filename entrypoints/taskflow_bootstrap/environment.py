@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from taskflow_bootstrap.errors import SettingsError
 
@@ -72,6 +74,7 @@ def _read_file(path: Path) -> Iterator[tuple[str, str]]:
 
     try:
         with path.open(encoding="utf-8") as stream:
+            _refuse_if_untrusted(path, stream)
             bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
@@ -82,6 +85,23 @@ def _read_file(path: Path) -> Iterator[tuple[str, str]]:
             raise SettingsError([f"{path}, line {binding.original.line}: this is not NAME=value."])
         if binding.key is not None and binding.value is not None:
             yield binding.key, binding.value
+
+
+def trusted_owners() -> frozenset[int]:
+    """Return the users whose files in the working directory are believed: this one, root, who used sudo."""
+    sudo = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
+    return frozenset({0, os.geteuid(), *([int(sudo)] if sudo.isdecimal() else [])})
+
+
+def _refuse_if_untrusted(path: Path, stream: IO[str]) -> None:
+    """Refuse a file that another user may have put into a shared directory: it names databases."""
+    found, link = os.fstat(stream.fileno()), path.lstat()
+    strangers = {found.st_uid, link.st_uid} - trusted_owners()
+    if strangers:
+        advice = "Remove it, make it yours (chown), or work in another directory."
+        raise SettingsError([f"{path.absolute()} belongs to user {strangers.pop()}, not to you. {advice}"])
+    if found.st_mode & stat.S_IWOTH:
+        raise SettingsError([f"Every user may write to {path.absolute()}: chmod o-w {path}"])
 
 
 def _read_secret(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from ipaddress import ip_address
 from typing import Final
 
 from taskflow_bootstrap.errors import InUse, StartError
@@ -66,7 +67,39 @@ def url_of(bound: socket.socket) -> str:
     """Return the URL by which this machine reaches it."""
     host, port = address_of(bound)
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
-    return f"http://{f'[{local}]' if ':' in local else local}:{port}"
+    return _url(local, port)
+
+
+def is_local(bound: socket.socket) -> bool:
+    """Return whether this machine alone can reach it."""
+    return ip_address(address_of(bound)[0].partition("%")[0]).is_loopback
+
+
+def other_urls(bound: socket.socket) -> tuple[str, ...]:
+    """Return the URLs by which other machines may reach it: none where it listens for this machine alone."""
+    host, port = address_of(bound)
+    address = ip_address(host.partition("%")[0])
+    if is_local(bound):
+        return ()
+    if not address.is_unspecified:
+        return (_url(host, port),)
+    families = [socket.AF_INET] if address.version == 4 else [socket.AF_INET, socket.AF_INET6]  # noqa: PLR2004 - IPv4
+    return tuple(_url(own, port) for own in map(_own_address, families) if own)
+
+
+def _own_address(family: socket.AddressFamily) -> str | None:
+    """Return the address from which this machine would write to a far one; nothing is sent."""
+    far = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}[family]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((far, 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _told(error: OSError, host: str, port: int) -> StartError:

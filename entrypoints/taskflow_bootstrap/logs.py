@@ -16,6 +16,14 @@ def configure_logs(settings: Settings) -> None:
     taskflow_http.configure_logging(_format(settings), settings.log_level)
 
 
+def configure_dev_logs(settings: Settings) -> None:
+    """Log for whoever watches `taskflow dev`, unless the settings name a format or the level debug."""
+    if settings.log_format == "auto":
+        taskflow_http.configure_logging("console", settings.log_level, quiet=settings.log_level != "debug")
+    else:
+        configure_logs(settings)
+
+
 def _format(settings: Settings) -> Literal["json", "console"]:
     if settings.log_format == "auto":
         return "console" if sys.stderr.isatty() else "json"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -22,14 +23,21 @@ class LateQueue:
     Its client takes a good part of a second to import, which commands that change nothing are spared.
     """
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, on_open: Callable[[], None] | None = None) -> None:
         self._redis_url = redis_url
+        self._on_open = on_open
         self._queue: RqQueue | None = None
         self._closed = False
+        self._process = os.getpid()
 
     def open(self) -> RqQueue | None:
         """Return the queue, made by the first call; None where there is no Redis, or not any more."""
+        if self._process != os.getpid():
+            # A forked child has none of its parent's threads and tasks.
+            self._queue, self._process = None, os.getpid()
         if self._queue is None and self._redis_url and not self._closed:
+            if self._on_open is not None:
+                self._on_open()
             from taskflow_rq import RqQueue  # noqa: PLC0415 - see above
 
             self._queue = RqQueue(self._redis_url)
@@ -55,7 +63,7 @@ class LateQueue:
     async def aclose(self) -> None:
         """Send what is on its way, as long as that does not take long, and disconnect."""
         self._closed = True
-        if self._queue is None:
+        if self._queue is None or self._process != os.getpid():
             return
         queue, self._queue = self._queue, None
         try:

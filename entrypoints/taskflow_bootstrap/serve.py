@@ -16,6 +16,7 @@ from taskflow_bootstrap.application import addresses, create_application, http_o
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.descriptors import Descriptors
 from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
+from taskflow_bootstrap.logs import configure_logs
 from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.processes import Child, Processes
 from taskflow_bootstrap.running import run, stop_asked
@@ -63,6 +64,7 @@ def serve(
 async def _serve_until_signal(
     settings: Settings, listening: socket.socket, on_ready: Callable[[], None], lifeline: int | None = None
 ) -> None:
+    configure_logs(settings)
     container = Container(settings=settings)
     with stop_asked(lifeline) as stop:
         try:

@@ -94,6 +94,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str = ""
     mail_from: str = ""
 
+    def __post_init__(self) -> None:
+        """Read text as a variable's is read, where the setting is none: `jwt_secret="…"`, `hsts="on"`."""
+        faults = []
+        for name, default in _DEFAULTS.items():
+            value = getattr(self, name)
+            if isinstance(value, str) and not isinstance(default, str):
+                try:
+                    parsed = _PARSERS[name](value) if value.strip() else default
+                except ValueError as error:
+                    faults.append(f"{variable(name)} {error}.")
+                else:
+                    msgspec.structs.force_setattr(self, name, parsed)
+        if faults:
+            raise SettingsError(faults)
+
     def require(self, *names: str) -> None:
         """Raise `SettingsError` that names every one of these settings that is not given."""
         missing = [name for name in names if not getattr(self, name)]
@@ -225,6 +240,9 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "hsts": check_switch,
     "smtp_url": check_smtp_url,
     "mail_from": check_sender,
+}
+_DEFAULTS: Final = {
+    field.name: field.default for field in msgspec.structs.fields(Settings) if field.name in _PARSERS
 }
 _SHOWN: Final[Mapping[str, Callable[[Any], object]]] = {
     "database_url": without_password,

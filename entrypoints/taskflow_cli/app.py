@@ -27,7 +27,7 @@ COMMANDS: Final = {
 }
 """Name to where the command is, and the first sentence of its help."""
 
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
 
 
 class Commands(click.Group):
@@ -56,7 +56,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:

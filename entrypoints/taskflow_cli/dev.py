@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -13,6 +14,11 @@ import click
 if TYPE_CHECKING:
     from taskflow_bootstrap.dev import Running
 
+_INDENT: Final = 16
+_EXPOSED: Final = (
+    "Warning: other machines can reach this API, and everybody knows the demo passwords, the admin's too. "
+    "To serve this machine alone: --host 127.0.0.1"
+)
 _NOT_USED = ("TASKFLOW_DATABASE_URL", "TASKFLOW_REDIS_URL", "TASKFLOW_JWT_SECRET")
 
 
@@ -44,21 +50,29 @@ def dev(host: str | None, port: int | None, data_dir: Path) -> None:
 def _tell_where(running: Running) -> None:
     from taskflow_bootstrap.demo_accounts import DEMO_USERS
 
+    width = shutil.get_terminal_size().columns
     lines = [
         ("API", running.api_url),
+        *(("API, outside", url) for url in running.other_urls),
         ("Try it", f"{running.api_url}/api"),
         ("PostgreSQL", _psql(running.database_url)),
         ("Valkey", running.redis_url),
         ("Data", str(running.data_dir)),
-    ]
-    lines += [
-        (f"Demo {user.role}", f"{user.email} / {user.password}  (exists in `taskflow dev` only)")
-        for user in DEMO_USERS
+        *((f"Demo {user.role}", f"{user.email} / {user.password}") for user in DEMO_USERS),
     ]
     click.echo(f"\nTaskFlow is ready after {running.seconds:.1f} s. Ctrl-C stops all of it.\n")
     for name, value in lines:
-        click.echo(f"  {name:<12}{value}")
+        # What is to be copied is never broken.
+        fits = _INDENT + len(value) <= width
+        click.echo(f"  {name:<{_INDENT - 2}}{value}" if fits else f"  {name}\n    {value}")
+    click.echo(f"\n{_wrapped('The demo accounts exist in `taskflow dev` only.', width)}")
+    if running.is_exposed:
+        click.echo(_wrapped(_EXPOSED, width), err=True)
     click.echo()
+
+
+def _wrapped(text: str, width: int) -> str:
+    return click.wrap_text(text, width, "  ", "  ")
 
 
 def _psql(url: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,20 +30,19 @@ def doctor(ctx: click.Context, data_dir: Path | None, as_json: bool) -> None:
 
     Ends with exit code 1 where a check failed; a warning leaves it at 0.
     """
+    import asyncio
+
     from taskflow_bootstrap.discovery import find
     from taskflow_bootstrap.doctor import Level
-    from taskflow_bootstrap.errors import StartError
+    from taskflow_bootstrap.errors import SettingsError
     from taskflow_bootstrap.settings import load_settings
     from taskflow_cli.output import Output
 
     ctx.meta["taskflow_cli.json"] = as_json
     settings, warnings = load_settings(env_file=_ENV_FILE)
-    try:
+    # Without a database the report says so, line by line.
+    with suppress(SettingsError):
         settings = find(settings, data_dir).settings
-    except StartError:
-        # Without a database the report says so, line by line, unless one was named.
-        if data_dir is not None:
-            raise
     findings = asyncio.run(_examine(settings, warnings, quiet=as_json))
     worst = Level.FAIL if any(finding.level is Level.FAIL for finding in findings) else Level.OK
     if as_json:

@@ -4,7 +4,7 @@
 code  means
 ====  =========================================================
 0     done
-1     not all of it was done; the output says what was not. Or a standard stream failed
+1     not done, or not all of it; the output says why
 2     wrong usage
 3     invalid input
 4     not found, or not to be seen
@@ -31,6 +31,7 @@ import click
 import msgspec
 
 from taskflow_bootstrap.errors import SettingsError, StartError
+from taskflow_cli.advice import advice, missing, where
 from taskflow_cli.output import escaped
 from taskflow_cli.tables import printable
 from taskflow_core import (
@@ -48,8 +49,6 @@ from taskflow_core import (
     VersionMismatch,
 )
 from taskflow_http.problems import fault_entries, outcome, problem
-from taskflow_http.redaction import redacted
-from taskflow_worker.tries import reason_of
 
 INCOMPLETE: Final = 1
 
@@ -107,19 +106,28 @@ def _as_json(error: Exception) -> bytes:
 
 def _reason_of(error: Exception) -> str | None:
     """Return what a dependency or its driver said: unlike the API's clients, the operator has its address."""
-    reason = reason_of(error) if isinstance(error, Unavailable) else None
+    if not isinstance(error, Unavailable):
+        return None
+    from taskflow_http.redaction import redacted
+    from taskflow_worker.tries import reason_of
+
+    reason = reason_of(error)
     return None if reason is None else printable(redacted(reason))
 
 
 def _as_text(error: Exception) -> str:
-    lines = [f"Error: {error.detail if isinstance(error, TaskFlowError) else error}"]
+    lines = [f"Error: {_detail(error)}"]
     reason = _reason_of(error)
     if reason is not None:
         lines.append(f"  {reason}")
     if isinstance(error, InvalidInput):
-        lines += [
-            f"  {fault['pointer'].lstrip('/') or 'input'} {fault['detail']}" for fault in faults_of(error)
-        ]
+        lines += [f"  {where(fault)} {fault.detail}" for fault in error.faults]
     if isinstance(error, BatchFailed):
         lines += [f"  {result.id}  {result.error.detail}" for result in error.results if result.error]
-    return "\n".join(lines)
+    return "\n".join([*lines, *advice(error)])
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, NotFound) and error.detail == NotFound.default_detail:
+        return printable(missing() or error.detail)
+    return error.detail if isinstance(error, TaskFlowError) else str(error)

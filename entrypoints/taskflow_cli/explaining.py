@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
-from taskflow_core import Actor, Forbidden, Permission, Task, TaskFlowError, Unauthenticated, UserView
+from taskflow_core import Actor, Permission, Task, TaskFlowError, Unauthenticated, UserView
 from taskflow_core.permissions import (
     PERMISSIONS,
+    lacks,
     require_assign,
     require_change_task,
     require_change_user,
@@ -50,7 +51,7 @@ class Traced(Actor):
     def require(self, permission: Permission) -> None:
         """Raise `Forbidden` where it lacks the permission."""
         if not self.may(permission):
-            raise Forbidden
+            raise lacks(permission)
 
     def owns(self, owner: UUID) -> bool:
         """Return whether what belongs to `owner` is its own."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from taskflow_cli import options
 from taskflow_cli.listing import Listing, filters, query_of
 from taskflow_cli.output import escaped, progress_bar
 from taskflow_cli.session import Session, with_session
+from taskflow_cli.writing import output_file
 from taskflow_http import schemas
 
 if TYPE_CHECKING:
@@ -27,14 +27,18 @@ if TYPE_CHECKING:
 async def export_tasks(session: Session, target: str, **chosen: Any) -> None:
     """Write tasks as JSON Lines, one a line as the API shows it, oldest first.
 
+    An existing FILE is replaced once all of it is written, and keeps its mode; a new one is for its owner
+    alone. Pipes, devices and /dev/stdout are written to directly.
+
     To have them elsewhere: taskflow tasks export - | taskflow tasks import --owner EMAIL -
     """
     listing = Listing(session.do.list_tasks, session.actor, None)
     items = listing.items(await query_of(session, chosen))
     if target == "-":
-        count = await _write(sys.stdout.buffer, items, None)
+        with options.interruptible():
+            count = await _write(sys.stdout.buffer, items, None)
     else:
-        with _replacing(Path(target)) as file, progress_bar("Exporting", None) as progress:
+        with output_file(target) as file, progress_bar("Exporting", None) as progress:
             count = await _write(file, items, progress)
     click.echo(f"{count} tasks exported.", err=True)
 
@@ -48,17 +52,3 @@ async def _write(stream: IO[bytes], items: AsyncIterator[Any], progress: Progres
             progress.advance(progress.task_ids[0])
     stream.flush()
     return count
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` once it is whole."""
-    new = path.with_name(f"{path.name}.part")
-    try:
-        with new.open("wb") as file:
-            yield file
-        new.replace(path)
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        new.unlink(missing_ok=True)

@@ -25,12 +25,12 @@ def settings_told() -> Settings:
 def servers_found() -> Settings:
     """Return the settings, with the servers of a running `taskflow dev` where they name no database."""
     from taskflow_bootstrap.discovery import find
-    from taskflow_bootstrap.errors import StartError
+    from taskflow_bootstrap.errors import SettingsError
 
     settings = settings_told()
     try:
         return find(settings, None).settings
-    except StartError:
+    except SettingsError:
         # Who needs them names the variables that are not set.
         return settings
 

@@ -19,18 +19,19 @@ from uuid import UUID
 import click
 import msgspec
 
-from taskflow_bootstrap.retried import Retried
 from taskflow_cli import options
 from taskflow_cli.errors import INCOMPLETE, faults_of
 from taskflow_cli.output import progress_bar
 from taskflow_cli.session import Session, with_session
 from taskflow_cli.tables import printable
-from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable, UseCases
+from taskflow_core import Fault, InvalidInput, NewTask, TaskFlowError, Unavailable
 from taskflow_http import schemas
 from taskflow_http.times import decode_time
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from taskflow_core import UseCases
 
 CHUNK_LINES: Final = 100
 """Of one transaction: an owner whom others write to as well is held up for some 50 ms."""
@@ -101,6 +102,8 @@ class _Import:
     async def keep(self, chunk: Chunk) -> None:
         """Create the tasks of some lines in one transaction, again where it lost a race for locks."""
         # Nothing is told before the commit is there.
+        from taskflow_bootstrap.retried import Retried
+
         faults = await Retried(self._create_all)(chunk)
         for number, found in faults:
             self._tell(number, found)

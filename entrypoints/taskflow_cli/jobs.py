@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -90,8 +89,7 @@ def _query(state: JobState | None, dead: bool, kind: str | None) -> JobQuery:
 @with_session
 async def show(session: Session, job_id: UUID) -> None:
     """Show one job."""
-    with _a_job():
-        session.out.record(job_schemas.Job.of(await session.do.find_job(job_id, session.actor)))
+    session.out.record(job_schemas.Job.of(await session.do.find_job(job_id, session.actor)))
 
 
 @jobs.command()
@@ -126,8 +124,7 @@ async def retry(session: Session, job_ids: tuple[UUID, ...], kind: str | None, y
             session.out.json({"retried": retried})
         session.out.say(f"{retried} jobs are tried again.")
     elif len(set(job_ids)) == 1:
-        with _a_job():
-            session.out.record(job_schemas.Job.of(await session.do.retry_job(job_ids[0], session.actor)))
+        session.out.record(job_schemas.Job.of(await session.do.retry_job(job_ids[0], session.actor)))
     else:
         options.confirm(f"Try {len(set(job_ids))} dead jobs again?", yes=yes)
         done = await _each(session, job_ids, session.do.retry_job)
@@ -153,20 +150,11 @@ async def _retry_all(session: Session, kind: str, *, yes: bool) -> int:
 async def discard(session: Session, job_ids: tuple[UUID, ...], yes: bool) -> None:
     """Remove dead jobs for good."""
     if len(set(job_ids)) == 1:
-        with _a_job():
-            await session.do.discard_job(job_ids[0], session.actor)
+        await session.do.discard_job(job_ids[0], session.actor)
         session.out.say(f"Discarded {job_ids[0]}.")
     else:
         options.confirm(f"Discard {len(set(job_ids))} dead jobs?", yes=yes)
         _tell(session, await _each(session, job_ids, session.do.discard_job), "were discarded")
-
-
-@contextmanager
-def _a_job() -> Iterator[None]:
-    try:
-        yield
-    except NotFound as error:
-        raise NotFound("There is no such job.") from error
 
 
 async def _each(
@@ -176,8 +164,7 @@ async def _each(
     results = []
     for id in dict.fromkeys(ids):
         try:
-            with _a_job():
-                await do(id, session.actor)
+            await do(id, session.actor)
             results.append(BatchResult(id))
         except (NotFound, JobNotDead) as error:
             results.append(BatchResult(id, error))

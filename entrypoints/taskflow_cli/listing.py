@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import click
 
@@ -13,9 +13,11 @@ from taskflow_cli import options
 from taskflow_cli.session import Session
 from taskflow_core import Actor, EventQuery, HistoryEntry, JobQuery, TaskQuery, TaskSort, UserQuery
 from taskflow_core.queries import LIMIT_DEFAULT, LIMIT_MAX
-from taskflow_core.use_cases.bundle import UseCase
 from taskflow_http import schemas
 from taskflow_http.wire_names import wire_name
+
+if TYPE_CHECKING:
+    from taskflow_core.use_cases.bundle import UseCase
 
 Q = TypeVar("Q", TaskQuery, UserQuery, EventQuery, JobQuery)
 

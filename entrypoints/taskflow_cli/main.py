@@ -16,6 +16,10 @@ def main() -> None:
         from taskflow_cli.app import cli
 
         cli(prog_name="taskflow")
+    except KeyboardInterrupt:
+        # While the command is still being imported.
+        sys.stderr.write("Stopped.\n")
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("taskflow_"):
             raise

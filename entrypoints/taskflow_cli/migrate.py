@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -20,6 +19,8 @@ def migrate(as_sql: bool, wait: float, data_dir: Path | None) -> None:
 
     One migrator works at a time; others wait. It can be run again at any time.
     """
+    import asyncio
+
     from taskflow_bootstrap import migrations
     from taskflow_cli.found import found
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 
@@ -16,12 +14,13 @@ import click
     show_default=True,
     help="json: OpenAPI 3.1; http: a request collection that editors run.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
-def openapi(kind: str, output: Path | None) -> None:
+@click.option("-o", "--output", metavar="FILE", help="[default: standard output]")
+def openapi(kind: str, output: str | None) -> None:
     """Write the API's description or a request collection."""
     import msgspec
 
     import taskflow_http
+    from taskflow_cli.writing import output_file
 
     if kind == "http":
         text = taskflow_http.http_file()
@@ -31,8 +30,6 @@ def openapi(kind: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}.") from error
+    with output_file(output) as file:
+        file.write(text.encode())
     click.echo(f"Wrote {output}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
@@ -74,14 +75,29 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless `yes`; anything but a yes ends the command, and so does that nobody is there to say it."""
-    if yes:
-        return
+def at_terminal() -> bool:
+    """Return whether somebody can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Ask somebody something: Ctrl-C ends the command, and the end of the input the block."""
     with interruptible():
         try:
-            confirmed = click.confirm(question, err=True)
-        except click.Abort:
-            confirmed = False
+            yield
+        except click.Abort as error:
+            # It stands for both.
+            if not isinstance(error.__context__, EOFError):
+                raise KeyboardInterrupt from None
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless `yes`; anything but a yes ends the command, and so does the end of the input."""
+    if yes:
+        return
+    confirmed = False
+    with asking():
+        confirmed = click.confirm(question, err=True)
     if not confirmed:
         raise click.ClickException("Nothing was done. To do it without being asked: --yes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,8 @@ def seed(data_dir: Path | None, yes: bool) -> None:
     In the database of `taskflow dev` they get the passwords that everybody knows. In any other, an admin
     is an admin: it asks first, and the passwords are random and told once.
     """
+    import asyncio
+
     from taskflow_bootstrap.demo_accounts import DEMO_USERS
     from taskflow_cli.found import found
 

@@ -170,9 +170,15 @@ async def _change(session: Session, who: str, changes: UserChanges) -> None:
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return _line_of_stdin()
-    with options.interruptible():
+    if not options.at_terminal():
+        raise click.UsageError(
+            "There is no terminal to ask for the password at. Write it to standard input, and give "
+            "--password-stdin."
+        )
+    with options.asking():
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return password
+        return password
+    raise click.ClickException("No password was given, and nothing was done.")
 
 
 def _line_of_stdin() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -91,6 +90,8 @@ def _painted(view: View, width: int) -> RenderableType:
 
 
 async def _looks(first: View, look: Callable[[], Awaitable[View]]) -> AsyncIterator[View | Unavailable]:
+    import asyncio
+
     yield first
     while True:
         await asyncio.sleep(EVERY_SECONDS)

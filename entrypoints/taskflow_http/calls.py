@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from taskflow_http.errors import (
     ContentTooLarge,
@@ -115,7 +116,8 @@ class Call:
     def link(self, path: str) -> bytes:
         """Return a reference to a path of this API, wherever the API is mounted."""
         root: str = self.scope.get("root_path", "")
-        return (root + path).encode("utf-8")
+        # Where the host's path has parameters, it holds what the client wrote, decoded.
+        return (quote(root, safe="/:@!$&'()*+,;=") + path).encode("utf-8")
 
     def check(self) -> None:
         """Refuse what no route is to see.

@@ -68,6 +68,8 @@ def configure_logging(
     format: Literal["json", "console"] = "json",  # noqa: A002 - what one calls it
     level: str = "info",
     stream: TextIO | None = None,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Send all logs of this process, those of uvicorn and other libraries too, to one stream.
 
@@ -79,6 +81,7 @@ def configure_logging(
         format: `json` for one object a line, `console` for people.
         level: The least that is logged: debug, info, warning, error or critical.
         stream: Where to; standard error unless given.
+        quiet: Leave out what goes well by itself, and ids: for people who watch a server of their own.
 
     Raises:
         ValueError: There is no such level.
@@ -91,6 +94,8 @@ def configure_logging(
     shared: list[Processor] = [
         _add_request, structlog.stdlib.add_log_level, partial(_add_lost, writer), _add_time,
     ]  # fmt: skip
+    if quiet:
+        shared.append(_leave_out)
     # Plain text: what shows the local variables of each frame shows passwords too.
     rendering: list[Processor] = [structlog.processors.format_exc_info]
     rendering += [_render_json] if format == "json" else [redact, _console(out)]
@@ -101,6 +106,26 @@ def configure_logging(
         cache_logger_on_first_use=True,
     )
     _redirect_standard_library(shared, rendering, number, writer)
+
+
+def use_standard_logging() -> None:
+    """Hand TaskFlow's lines to the standard library's loggers, for a host that decides what becomes of them.
+
+    Sets no handler and no level. Does nothing where the host has configured structlog, which gets them then.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            _add_request,
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
 
 
 def _redirect_standard_library(
@@ -129,7 +154,10 @@ def _redirect_standard_library(
 
 def _console(out: TextIO) -> structlog.dev.ConsoleRenderer:
     return structlog.dev.ConsoleRenderer(
-        colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+        colors=out.isatty(),
+        timestamp_key="time",
+        pad_event_to=0,
+        exception_formatter=structlog.dev.plain_traceback,
     )
 
 
@@ -151,6 +179,16 @@ def _add_lost(writer: LineWriter, _: WrappedLogger, __: str, event: EventDict) -
 def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     now = datetime.now(UTC)
     return {"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **event}
+
+
+_ROUTINE: Final = {"job done", "scheduler ended", "scheduler started", "worker ended", "worker started"}
+_IDS: Final = {"notice_id", "pid", "request_id", "trace_id", "user"}
+
+
+def _leave_out(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if event["level"] == "info" and event.get("event") in _ROUTINE:
+        raise structlog.DropEvent
+    return {name: value for name, value in event.items() if value is not None and name not in _IDS}
 
 
 def _render_json(logger: WrappedLogger, name: str, event: MutableMapping[str, Any]) -> str:

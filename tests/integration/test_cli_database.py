@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from support.cli import imported_by
 from support.processes import PATIENT_DOCTOR, TASKFLOW, run
 
 SECRET = "a-secret-of-the-tests-0123456789-abcdefgh"
@@ -180,3 +181,13 @@ def test_the_apis_description(tmp_path: Path) -> None:
     taskflow("openapi", "--format", "http", "-o", "requests.http")
     assert "POST " in (tmp_path / "requests.http").read_text()
     assert "cannot be written" in taskflow("openapi", "-o", "missing/x", code=1)
+
+
+def test_a_list_of_tasks_imports_what_it_needs(database_url: str) -> None:
+    modules = imported_by("tasks", "list", environment={"TASKFLOW_DATABASE_URL": database_url})
+    assert "taskflow_sqlalchemy.reads" in modules
+    unneeded = {
+        *("alembic", "dependency_injector", "httptools", "jinja2", "redis", "rq", "starlette", "structlog"),
+        *("uvicorn", "uvloop"),
+    }
+    assert modules & unneeded == set()

@@ -5,11 +5,13 @@ Every limit on time here is against what hangs: what is slow is not for tests to
 
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,10 +36,10 @@ Start = Callable[..., "Dev"]
 class Dev:
     """One `taskflow dev`."""
 
-    def __init__(self, place: Path, *args: object) -> None:
+    def __init__(self, place: Path, *args: object, env: Mapping[str, str] = {}) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.background = Background.start("dev", "--port", self.port, *args, cwd=place)
+        self.background = Background.start("dev", "--port", self.port, *args, cwd=place, env=env)
         self.background.wait_for(READY, timeout=90)
 
     def sign_in(self, email: str, password: str) -> httpx.Client:
@@ -76,6 +78,50 @@ def first_start() -> Iterator[tuple[Path, str]]:
         yield place / ".taskflow", dev.background.output
 
 
+GOLDEN = Path(__file__).with_name("dev_output.txt")
+
+
+def normalised(output: str, place: Path, port: int) -> str:
+    """The output with what differs from run to run put in one form."""
+    text = re.sub(r"after \d+\.\d s", "after 0.0 s", output.replace(str(place), "/tmp/taskflow-dev-00000000"))
+    text = text.replace(f":{port}", ":30000")
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "2030-01-31T17:00:00.000Z", text)
+    lines = text.splitlines()
+    # Two workers write them.
+    notices = sorted(line for line in lines if "notice" in line)
+    return "\n".join([*(line for line in lines if "notice" not in line), *notices]) + "\n"
+
+
+def output_at(columns: int) -> str:
+    with short_directory() as place:
+        dev = Dev(place, env={"COLUMNS": str(columns)})
+        assert becomes(lambda: dev.background.output.count("Water the plants") == 2)
+        assert dev.background.stop()[0] == 0
+        return f"=== {columns} columns\n{normalised(dev.background.output, place, dev.port)}"
+
+
+def test_what_it_says_is_as_recorded() -> None:
+    """To record it anew: delete dev_output.txt, and run this test twice."""
+    recorded = "".join(map(output_at, (60, 80, 120)))
+    if not GOLDEN.exists():
+        GOLDEN.write_text(recorded, encoding="utf-8")
+        pytest.fail(f"{GOLDEN} is recorded anew; look at it")
+    assert recorded == GOLDEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_whoever_lets_others_in_is_warned(start: Start, host: str) -> None:
+    if host == "::" and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    dev = start("--host", host)
+    dev.background.wait_for("--host 127.0.0.1")
+    assert "everybody knows the demo passwords" in " ".join(dev.background.output.split())
+    outside = re.findall(rf"http://(\S+):{dev.port}$", dev.background.output, re.MULTILINE)
+    for address in outside:
+        socket.create_connection((address.strip("[]"), dev.port), timeout=20).close()
+    assert dev.background.stop()[0] == 0
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     with short_directory() as path:
@@ -88,8 +134,8 @@ def start(place: Path, first_start: tuple[Path, str]) -> Iterator[Start]:
     shutil.copytree(first_start[0], place / ".taskflow")
     started: list[Dev] = []
 
-    def go(*args: object) -> Dev:
-        started.append(Dev(place, *args))
+    def go(*args: object, env: Mapping[str, str] = {}) -> Dev:
+        started.append(Dev(place, *args, env=env))
         return started[-1]
 
     yield go
@@ -204,7 +250,7 @@ def test_the_cli_finds_it_from_a_folder_below(place: Path, start: Start) -> None
 
     dev.background.stop()
     ended = run("tasks", "list", cwd=below)
-    assert ended.returncode == 11
+    assert ended.returncode == 10
     assert "taskflow dev" in ended.stderr
 
 
@@ -220,7 +266,7 @@ def test_a_worker_and_a_scheduler_of_ones_own_find_it(place: Path, start: Start)
 
 
 def test_who_has_a_task_that_falls_overdue_is_told_within_seconds(place: Path, start: Start) -> None:
-    dev = start()
+    dev = start(env={"TASKFLOW_LOG_FORMAT": "json"})
     dev.background.wait_for("worker started")
     with dev.sign_in("user@example.com", "user123") as user:
         due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)

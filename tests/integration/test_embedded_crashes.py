@@ -181,6 +181,22 @@ def test_a_server_started_by_hand_is_left_alone(directory: Path) -> None:
     server.stop()
 
 
+def test_files_of_process_ids_that_hold_no_number_stop_nobody(directory: Path) -> None:
+    server = PostgresServer(directory, durable=False)
+    for content in ("", "\n", "\0" * 8, "no number\n", "-1\n", "99999999999999999999\n"):
+        with server:
+            assert server.running()
+        (directory / "data/postmaster.pid").write_text(content)
+        (directory / "server.lock").write_text(content)
+    with server:
+        (directory / "data/postmaster.pid").write_text("")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PostgresServer, "_process_lock", directory / "other.lock")
+            (directory / "lock").rename(directory / "lock.of.first")
+            with pytest.raises(ServerError, match="started by other means"):
+                PostgresServer(directory, durable=False).start()
+
+
 def test_the_first_start_killed_half_way(directory: Path) -> None:
     server = directory / "p"
     code = "import sys; from pathlib import Path; from taskflow_embedded import PostgresServer; "

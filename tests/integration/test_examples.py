@@ -26,3 +26,8 @@ def test_a_job_of_the_hosts_own(fresh_database_url: str, redis_url: str, with_re
     printed = run("own_job.py", fresh_database_url, *([redis_url] if with_redis else []))
     assert "shipped on try 2" in printed
     assert "tasks: ['Tell the customer of a telescope']" in printed
+
+
+def test_inside_a_hosts_application(fresh_database_url: str) -> None:
+    printed = run("mount_asgi.py", fresh_database_url)
+    assert printed.splitlines() == ["created: /taskflow/tasks", "title: Call back", "server: /taskflow"]

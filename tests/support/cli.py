@@ -1,7 +1,10 @@
 """The CLI over a TaskFlow in memory."""
 
 import json
-from collections.abc import AsyncIterator
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,3 +42,22 @@ class Cli:
     @asynccontextmanager
     async def _together(self) -> AsyncIterator[UseCases]:
         yield self.world.use_cases
+
+
+def imported_by(*words: str, environment: Mapping[str, str] = {}) -> set[str]:
+    """The packages that a process has imported once a command has ended."""
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('imported:', *sorted(sys.modules), file=sys.stderr))\n"
+        "from taskflow_cli.main import main; main()\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    told, modules = run.stderr.rsplit("imported:", 1)
+    assert "Traceback" not in told, told
+    return set(modules.split())

@@ -26,6 +26,10 @@ def contracts(kind: str) -> list[dict[str, Any]]:
     return [c for c in PYPROJECT["tool"]["importlinter"]["contracts"] if c["type"] == kind]
 
 
+def test_the_wheel_says_where_the_project_is() -> None:
+    assert {"Homepage", "Documentation", "Changelog"} <= set(PYPROJECT["project"]["urls"])
+
+
 def test_the_wheel_lists_every_room_and_only_rooms() -> None:
     assert set(ROOMS) == rooms_on_disk()
 

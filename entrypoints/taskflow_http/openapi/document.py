@@ -66,8 +66,8 @@ _PATH_PARAMETERS: Final[dict[str, Part]] = {
 }
 
 
-def openapi_document() -> Part:
-    """Return the OpenAPI 3.1 document of the HTTP API."""
+def openapi_document(server: str = "/") -> Part:
+    """Return the OpenAPI 3.1 document of the HTTP API, which is at the path `server`."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -77,7 +77,7 @@ def openapi_document() -> Part:
             "contact": {"name": "The operator of this installation"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": server}],
         "security": [{"bearer": []}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": _paths(),
@@ -91,9 +91,9 @@ def openapi_document() -> Part:
     }
 
 
-def openapi_json() -> bytes:
+def openapi_json(server: str = "/") -> bytes:
     """Return the document as JSON."""
-    return msgspec.json.encode(openapi_document())
+    return msgspec.json.encode(openapi_document(server))
 
 
 def _paths() -> Part:

@@ -53,9 +53,9 @@ _ASSETS: Final = {
 _CACHE: Final = b"public, max-age=3600"
 
 
-async def openapi(_: Call, __: Services) -> Reply:
+async def openapi(call: Call, _: Services) -> Reply:
     """Give the document."""
-    return Reply(200, _document(), JSON, b"no-cache")
+    return Reply(200, _document(call.link("").decode() or "/"), JSON, b"no-cache")
 
 
 async def show(_: Call, __: Services) -> Reply:
@@ -72,12 +72,13 @@ async def asset(call: Call, _: Services) -> Reply:
     return Reply(200, memoryview(content), _ASSETS[name], _CACHE)
 
 
-@functools.cache
-def _document() -> bytes:
+# A host's path may have parameters, which clients choose.
+@functools.lru_cache(maxsize=8)
+def _document(server: str) -> bytes:
     # The document is made of the table that this module is a part of.
     from taskflow_http.openapi.document import openapi_json  # noqa: PLC0415
 
-    return openapi_json()
+    return openapi_json(server)
 
 
 @functools.cache

@@ -1,14 +1,18 @@
 """What `taskflow` is before any command runs: quick, complete, and clear where something is missing."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from support.cli import imported_by
 from taskflow_cli.app import COMMANDS, cli
 
 
@@ -56,6 +60,40 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+HEAVY = {
+    *(
+        "alembic",
+        "asyncio",
+        "bcrypt",
+        "dependency_injector",
+        "httptools",
+        "jinja2",
+        "psycopg",
+        "redis",
+        "rich",
+        "rq",
+    ),
+    *("sqlalchemy", "starlette", "structlog", "uvicorn", "uvloop", "zxcvbn"),
+}
+
+
+def command_lines(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield words
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from command_lines(found, (*words, name))
+
+
+@pytest.mark.parametrize("words", [*command_lines(cli)], ids=" ".join)
+def test_the_help_of_every_command_imports_nothing_heavy(words: tuple[str, ...]) -> None:
+    modules = imported_by(*words, "--help")
+    assert {name for name in modules if name.partition(".")[0] in HEAVY} == set()
+    assert "taskflow_core.use_cases.bundle" not in modules
+
+
 def test_embedding_imports_no_server() -> None:
     code = (
         "import sys, taskflow_bootstrap.embedded\n"
@@ -91,6 +129,41 @@ def test_shells_complete_commands_and_options(shell: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **asked}, check=True
     )
     assert "list" in run.stdout.replace(",", "\n").splitlines()
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["taskflow_bootstrap.embedded", "taskflow_bootstrap.asgi", "taskflow_http", "taskflow_sqlalchemy"],
+)
+def test_a_plain_install_names_the_extra_to_whoever_imports_more(package: str) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('bcrypt', 'jwt', 'msgspec', 'psycopg', 'sqlalchemy', 'starlette'):\n"
+        "    sys.modules[name] = None\n"
+        f"import {package}\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'taskflow-core[server]'" in run.stderr.splitlines()[-1]
+
+
+def test_embedding_refuses_what_it_cannot_join_by_a_sentence() -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+    from sqlalchemy.orm import Session
+
+    from taskflow_bootstrap.embedded import embed
+
+    url = "postgresql+psycopg://127.0.0.1:1/x"
+    sync, other = create_engine(url), create_async_engine(url)
+    for given, told in [
+        (Session(sync), "orm.session.Session"),
+        (sync, "a sqlalchemy.engine.base.Engine"),
+        (AsyncSession(other), "await session.connection()"),
+        (other, "AsyncEngine"),
+        (None, "NoneType"),
+    ]:
+        with pytest.raises(TypeError, match=re.escape(told)):
+            embed(given)  # type: ignore[arg-type]  # what people try
 
 
 def test_it_runs_without_a_terminal_and_without_colours() -> None:

@@ -50,7 +50,7 @@ def test_a_task_from_its_creation_to_its_restoration(taskflow: Cli, world: World
 def test_the_operator_has_to_say_whose(taskflow: Cli) -> None:
     ended = taskflow("tasks", "create", "Nobody's")
     assert ended.exit_code == 3
-    assert "userId must be given" in ended.stderr
+    assert "--owner must be given" in ended.stderr
 
 
 def test_a_person_acts_with_its_role(taskflow: Cli, world: World) -> None:

@@ -74,7 +74,7 @@ def test_the_tree_is_the_one_that_is_drawn() -> None:
 
 
 def test_a_detail_replaces_the_sentence() -> None:
-    assert NotFound().detail == str(NotFound()) == "There is no such thing."
+    assert NotFound().detail == str(NotFound()) == "It does not exist, or you may not see it."
     assert NotFound("No such task.").detail == str(NotFound("No such task.")) == "No such task."
 
 

@@ -211,7 +211,7 @@ async def test_a_problem_has_just_its_members(world: World) -> None:
         "type": "urn:taskflow:problem:forbidden",
         "title": "Forbidden",
         "status": 403,
-        "detail": "You may not do this.",
+        "detail": "You may not do this: it needs the permission users:see (role manager or admin).",
         "code": "forbidden",
         "requestId": "abc",
     }

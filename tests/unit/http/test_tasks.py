@@ -240,7 +240,7 @@ async def test_an_atomic_batch_that_cannot_be_done_changes_nothing(world: World)
         "type": "urn:taskflow:problem:not_found",
         "title": "Not found",
         "status": 404,
-        "detail": "There is no such thing.",
+        "detail": "It does not exist, or you may not see it.",
         "code": "not_found",
     }  # fmt: skip
     assert (await world.send("user", "GET", f"/tasks/{own}")).json()["status"] == "PENDING"
