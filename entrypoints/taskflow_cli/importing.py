@@ -162,7 +162,7 @@ def _parsed(line: bytes | None, owner: UUID | None, *, notify: bool) -> NewTask:
     try:
         shaped = msgspec.convert(document, schemas.NewTask)
     except msgspec.ValidationError:
-        shaped = examine(schemas.NewTask, document)
+        shaped = examine(schemas.NewTask, msgspec.json.encode(document))
     own = None if isinstance(shaped.user_id, msgspec.UnsetType) else shaped.user_id
     return NewTask(
         title=shaped.title,

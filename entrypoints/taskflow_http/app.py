@@ -128,7 +128,7 @@ class Resource:
             call.actor.require(operation.permission)
         call.query = read_query(operation.parameters, scope["query_string"])
         if operation.body is not None and call.body is None:
-            call.body = await operation.body.read(call, services.options)
+            call.body = operation.body.read(call)
         if operation.idempotent_by_key:
             call.mark = services.fingerprints.mark(call)
         call.reply = await operation.handler(call, services)

@@ -68,9 +68,9 @@ class Batch(In):
     """The same for many tasks."""
 
     action: BatchAction
-    items: Annotated[
-        list[UUID | BatchItem], Meta(extra_json_schema={"minItems": 1, "maxItems": BATCH_MAX})
-    ] = msgspec.field(name="tasks")
+    items: Annotated[list[UUID | BatchItem], Meta(min_length=1, max_length=BATCH_MAX)] = msgspec.field(
+        name="tasks"
+    )
     changes: TaskPatch | UnsetType = msgspec.field(name="set", default=UNSET)
     mode: Literal["atomic", "partial"] = "atomic"
 

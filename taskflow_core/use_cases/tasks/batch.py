@@ -153,7 +153,7 @@ def _checked(command: Batch) -> dict[UUID, int | None]:
     except ValueError as error:
         faults.append(Fault(("items",), str(error)))
     versions: dict[UUID, int | None] = {}
-    for index, item in enumerate(command.items):
+    for index, item in enumerate(command.items[:BATCH_MAX]):
         if versions.setdefault(item.id, item.version) != item.version:
             faults.append(Fault(("items", index), "is there already, with another version"))
     if faults:
