@@ -22,7 +22,7 @@ _token: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*").fullmatch
 
 
 async def admit(call: Call, operation: Operation, services: Services) -> None:
-    """Let a request pass that may, and leave in the call who asks, how the limit stands, and the body's bytes.
+    """Let a request pass that may, and leave in the call who asks, how the limit stands, and the body.
 
     The token's signature is checked, then the body is received, undecoded. Then two questions leave
     side by side: who asks (whether the session lives, and which role its user has at this moment), and
