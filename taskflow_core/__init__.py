@@ -102,7 +102,12 @@ from taskflow_core.use_cases.ledger.dead_letters import (
 from taskflow_core.use_cases.ledger.reconcile import Reconcile
 from taskflow_core.use_cases.ledger.run import Effect, Handler, Outcome, Ran, RunJob, Skipped
 from taskflow_core.use_cases.ledger.sample import AddSample, RefundSample, Sample
-from taskflow_core.use_cases.ledger.tell import TellAssigned, TellOverdue, TellSecurityEvent
+from taskflow_core.use_cases.ledger.tell import (
+    TellAssigned,
+    TellOverdue,
+    TellReassigned,
+    TellSecurityEvent,
+)
 from taskflow_core.use_cases.tasks.batch import Batch, BatchAction, BatchItem, ChangeTasks
 from taskflow_core.use_cases.tasks.change import ChangeTask, TaskChange
 from taskflow_core.use_cases.tasks.create import CreateTask, NewTask
@@ -247,6 +252,7 @@ __all__ = [
     "TaskView",
     "TellAssigned",
     "TellOverdue",
+    "TellReassigned",
     "TellSecurityEvent",
     "TokenPairs",
     "TooManyAttempts",

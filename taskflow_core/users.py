@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from taskflow_core.errors import VersionMismatch
-from taskflow_core.fields import UNSET, Unset, check_fields, check_text
+from taskflow_core.fields import UNSET, Unset, check_fields, check_text, require_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
     from datetime import datetime
     from uuid import UUID
+
+    from taskflow_core.fields import ExpectedVersion
 
 EMAIL_MAX: Final = 254
 """Characters; RFC 5321 section 4.5.3.1.3 less the angle brackets."""
@@ -190,10 +191,9 @@ class User:
         """Whether it counts as an active admin."""
         return self.role is Role.ADMIN and self.active and self.deleted_at is None
 
-    def require_version(self, version: int | None) -> None:
-        """Raise `VersionMismatch` where `version` is given and is not the present one."""
-        if version is not None and version != self.version:
-            raise VersionMismatch
+    def require_version(self, expected: ExpectedVersion) -> None:
+        """Raise `VersionMismatch` where the present version is not one that is expected."""
+        require_version(self.version, expected)
 
     def change(self, changes: UserChanges, now: datetime) -> bool:
         """Apply `changes`; return whether anything became different (then the version moved).

@@ -202,6 +202,13 @@ class BatchAnswer(Out):
     failed: int
 
 
+class Start(Out):
+    """Where to read on."""
+
+    documentation: Annotated[str, Meta(description="Path of the page that shows this API.")]
+    openapi: Annotated[str, Meta(description="Path of the OpenAPI document.")]
+
+
 class Liveness(Out):
     """The process answers."""
 

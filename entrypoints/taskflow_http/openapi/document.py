@@ -31,7 +31,7 @@ Tasks and the people who have them.
 - **Lists** give `nextCursor` and a `Link` to the next page. A cursor is good for the query that gave it, with
   any `limit`. Unknown, repeated and impossible parameters are refused, never ignored.
 - **Versions**: one task or user has an `ETag`. `If-None-Match` saves reading it again, `If-Match` keeps from
-  overwriting what somebody else did meanwhile.
+  overwriting what somebody else did meanwhile. A change of what has no `ETag` refuses both with 400.
 - **Limits**: log-in, refresh and registration are limited by address, all that takes a token by user, a batch
   by its tasks. `RateLimit` tells what remains; 429 comes with `Retry-After`. Tokens that are refused count
   against the address that sent them.
@@ -119,8 +119,8 @@ def _parameters(operation: Operation) -> list[Part]:
         }
         for parameter in operation.parameters.values()
     ]
-    if operation.condition is not None:
-        told.append(parameter_reference(operation.condition.value))
+    if operation.versioned:
+        told += [parameter_reference("If-Match"), parameter_reference("If-None-Match")]
     if operation.idempotent_by_key:
         told.append(parameter_reference("Idempotency-Key"))
     return [*told, parameter_reference("X-Request-ID")]

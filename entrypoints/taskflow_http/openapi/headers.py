@@ -60,7 +60,7 @@ REQUEST_HEADERS: Final[dict[str, Part]] = {
         "name": "If-None-Match",
         "in": "header",
         "required": False,
-        "description": "Answer 304 where the version is one of these.",
+        "description": "Do it only where the version is none of these; else GET is 304, all others 412.",
         "schema": {"type": "string", "pattern": HEADER_PATTERN, "examples": ['"3"']},
     },
     "Idempotency-Key": {

@@ -62,6 +62,7 @@ OPERATIONS: Final = (
         tag="health",
         summary="Tell that the process answers",
         handler=live,
+        ignores_query=True,
         secured=False,
         answer=schemas.Liveness,
     ),
@@ -76,6 +77,7 @@ OPERATIONS: Final = (
             "away that it can do without, the status is `degraded`."
         ),
         handler=ready,
+        ignores_query=True,
         secured=False,
         answer=schemas.Readiness,
         errors=(Unavailable,),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from taskflow_core.fields import ExpectedVersion
     from taskflow_core.ports.persistence import Transaction, Transactions
     from taskflow_core.ports.time import Clock, Ids
     from taskflow_core.users import User
@@ -32,12 +33,12 @@ class UserChange:
     """Which account is to change into what.
 
     Attributes:
-        version: The version it must have; None for any.
+        version: The version that it must have, or several of which it must have one; None for any.
     """
 
     user_id: UUID
     changes: UserChanges
-    version: int | None = None
+    version: ExpectedVersion = None
 
 
 @dataclass(frozen=True, slots=True)

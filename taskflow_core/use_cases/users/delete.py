@@ -13,6 +13,7 @@ from taskflow_core.use_cases.actors import load_users
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from taskflow_core.fields import ExpectedVersion
     from taskflow_core.ports.persistence import Transactions
     from taskflow_core.ports.time import Clock, Ids
 
@@ -25,11 +26,11 @@ class UserDeletion:
     """Which account is to go.
 
     Attributes:
-        version: The version it must have; None for any.
+        version: The version that it must have, or several of which it must have one; None for any.
     """
 
     user_id: UUID
-    version: int | None = None
+    version: ExpectedVersion = None
 
 
 @dataclass(frozen=True, slots=True)
