@@ -130,10 +130,11 @@ def require_assign(actor: Actor, owner: UUID) -> None:
 
 
 def require_take(actor: Actor, owner: UUID) -> None:
-    """Raise `Forbidden` where the actor may not move this owner's tasks to itself.
+    """Raise `NotFound` or `Forbidden` where the actor may not move this owner's tasks to itself.
 
     What is one's own can be deleted, so to take another's task needs the permission to delete it.
     """
+    require_change_task(actor, owner)
     if not actor.owns(owner):
         actor.require(Permission.DELETE_ANY_TASK)
 

@@ -141,8 +141,10 @@ OPERATIONS: Final = (
         handler=list_tasks,
         parameters=parameters.named(
             (
-                parameters.enumeration("status", Status, "Those with this status."),
-                parameters.enumeration("priority", Priority, "Those with this priority."),
+                parameters.enumerations("status", Status, "Those with one of these, with commas between."),
+                parameters.enumerations(
+                    "priority", Priority, "Those with one of these, with commas between."
+                ),
                 parameters.OWNER,
                 parameters.SEARCH,
                 parameters.time("createdFrom", "created_from", "Made then or later."),

@@ -59,9 +59,7 @@ class ChangeTask:
             task = loaded.get(command.task_id)
             if task is None:
                 raise NotFound
-            require_change_task(actor, task.user_id)
-            if actor.id in new_owners:
-                require_take(actor, task.user_id)
+            (require_take if actor.id in new_owners else require_change_task)(actor, task.user_id)
             task.require_live()
             task.require_version(command.version)
             now = self.clock()
