@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from types import FrameType
+import unicodedata
+from types import FrameType, SimpleNamespace
+from typing import Literal
 
 import pytest
 
-from support.http_world import World
+from support.http_world import PASSWORD, World
+from taskflow_core import users
 
 SIZE = 1024 * 1024
 CALLS_MAX = 20_000
@@ -47,6 +50,25 @@ BODIES = {
     "blanks": b" " * SIZE,
     "open brackets": b"[" * SIZE,
 }
+
+
+@pytest.mark.parametrize("field", ["email", "name", "password"])
+async def test_no_long_text_is_folded(world: World, field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folded: list[int] = []
+
+    def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        folded.append(len(text))
+        return unicodedata.normalize(form, text)
+
+    monkeypatch.setattr(
+        users, "unicodedata", SimpleNamespace(normalize=normalize, category=unicodedata.category)
+    )
+    body = {"email": "new@example.com", "name": "New", "password": PASSWORD} | {field: "\ufdfa" * 100_000}
+
+    answer = await world.send(None, "POST", "/auth/register", json=body)
+
+    assert answer.status_code == 422
+    assert max(folded) < 1000
 
 
 @pytest.mark.parametrize("name", BODIES)
