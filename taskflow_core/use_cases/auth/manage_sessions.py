@@ -54,12 +54,13 @@ class EndSession:
         """End it; from the acknowledgement on its tokens are refused everywhere.
 
         Raises:
+            Unauthenticated: The session that asks ended meanwhile.
             NotFound: It is not there, ended before, or is another's.
         """
         ids = {session_id, actor.session_id or session_id}
         async with self.transactions() as transaction:
-            # Who ends others' sessions must still be allowed to; users are locked before sessions.
-            owners = [actor.id] if actor.id and len(ids) > 1 and actor.may(Permission.MANAGE_USERS) else []
+            # Who ends another session than the one that asks must still be allowed to; users before sessions.
+            owners = [actor.id] if actor.id is not None and len(ids) > 1 else []
             users = await transaction.users.load_many(owners) if owners else {}
             sessions, now = await transaction.sessions.load_many(ids)
             if owners:
