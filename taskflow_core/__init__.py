@@ -110,7 +110,12 @@ if TYPE_CHECKING:
     from taskflow_core.use_cases.ledger.reconcile import Reconcile
     from taskflow_core.use_cases.ledger.run import Effect, Handler, Outcome, Ran, RunJob, Skipped
     from taskflow_core.use_cases.ledger.sample import AddSample, RefundSample, Sample
-    from taskflow_core.use_cases.ledger.tell import TellAssigned, TellOverdue, TellSecurityEvent
+    from taskflow_core.use_cases.ledger.tell import (
+        TellAssigned,
+        TellOverdue,
+        TellReassigned,
+        TellSecurityEvent,
+    )
     from taskflow_core.use_cases.tasks.batch import Batch, BatchAction, BatchItem, ChangeTasks
     from taskflow_core.use_cases.tasks.change import ChangeTask, TaskChange
     from taskflow_core.use_cases.tasks.create import CreateTask, NewTask
@@ -252,6 +257,7 @@ __all__ = [
     "TaskView",
     "TellAssigned",
     "TellOverdue",
+    "TellReassigned",
     "TellSecurityEvent",
     "TokenPairs",
     "TooManyAttempts",
@@ -337,6 +343,7 @@ _USE_CASES = {
     "TaskRestoration": "tasks.delete",
     "TellAssigned": "ledger.tell",
     "TellOverdue": "ledger.tell",
+    "TellReassigned": "ledger.tell",
     "TellSecurityEvent": "ledger.tell",
     "TokenPairs": "auth.signing_in",
     "UseCases": "bundle",

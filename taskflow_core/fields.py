@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from taskflow_core.errors import Fault, InvalidInput
+from taskflow_core.errors import Fault, InvalidInput, VersionMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
+
+
+ExpectedVersion: TypeAlias = "int | Container[int] | None"
+"""The version that something must have, or those of which it must have one; None for any."""
+
+
+def require_version(version: int, expected: ExpectedVersion) -> None:
+    """Raise `VersionMismatch` where a version is not one that is expected."""
+    if isinstance(expected, int):
+        expected = (expected,)
+    if expected is not None and version not in expected:
+        raise VersionMismatch
 
 
 class Unset(Enum):

@@ -73,6 +73,7 @@ class JobKind(StrEnum):
 
     TASK_OVERDUE = "task.overdue"
     TASK_ASSIGNED = "task.assigned"
+    TASK_REASSIGNED = "task.reassigned"
     SECURITY_EVENT = "security.event"
     SAMPLE_REFUND = "sample.refund"
     CLEAN_SESSIONS = "clean_up.sessions"
@@ -83,7 +84,9 @@ class JobKind(StrEnum):
     CLEAN_ATTEMPTS = "clean_up.login_attempts"
 
 
-NOTICE_KINDS: Final = frozenset({JobKind.TASK_OVERDUE, JobKind.TASK_ASSIGNED, JobKind.SECURITY_EVENT})
+NOTICE_KINDS: Final = frozenset(
+    {JobKind.TASK_OVERDUE, JobKind.TASK_ASSIGNED, JobKind.TASK_REASSIGNED, JobKind.SECURITY_EVENT}
+)
 """What tells people. All of it waits for the same mail server."""
 
 TASK_NOTICE_KINDS: Final = NOTICE_KINDS - {JobKind.SECURITY_EVENT}

@@ -17,11 +17,13 @@ class NoticeKind(StrEnum):
 
     - TASK_OVERDUE: task_id, title, due_date
     - TASK_ASSIGNED: task_id, title, due_date ("" for none)
+    - TASK_REASSIGNED, to the previous owner: task_id, title
     - SECURITY_EVENT: type (an `EventType`), at, and what that event's detail holds
     """
 
     TASK_OVERDUE = "task.overdue"
     TASK_ASSIGNED = "task.assigned"
+    TASK_REASSIGNED = "task.reassigned"
     SECURITY_EVENT = "security.event"
 
 

@@ -135,6 +135,16 @@ def require_assign(actor: Actor, owner: UUID) -> None:
         actor.require(Permission.CHANGE_ANY_TASK)
 
 
+def require_take(actor: Actor, owner: UUID) -> None:
+    """Raise `NotFound` or `Forbidden` where the actor may not move this owner's tasks to itself.
+
+    What is one's own can be deleted, so to take another's task needs the permission to delete it.
+    """
+    require_change_task(actor, owner)
+    if not actor.owns(owner):
+        actor.require(Permission.DELETE_ANY_TASK)
+
+
 def require_query_owner(actor: Actor, owner: UUID | None) -> None:
     """Raise `Forbidden` where the actor may not ask for the tasks of `owner` (None: everyone's)."""
     if owner is None or not actor.owns(owner):

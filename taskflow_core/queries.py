@@ -7,6 +7,7 @@ and page 1,000 costs what page 1 does.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from taskflow_core.users import Role
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 100
@@ -96,6 +98,24 @@ def check_search(value: str | None) -> str | None:
     return None if value is None else check_text(value, least=1, most=SEARCH_MAX)
 
 
+def check_choice(value: object) -> object:
+    """Return a filter by one value or by several as it is; None where it does not filter.
+
+    Raises:
+        ValueError: It is a collection without a value.
+    """
+    if isinstance(value, Collection) and not value:
+        raise ValueError("must have at least one value")
+    return value
+
+
+def choices(kind: type[E], value: E | Collection[E] | None) -> tuple[E, ...]:
+    """Return the members that a filter lets pass, in the order of the enumeration."""
+    if value is None:
+        return tuple(kind)
+    return tuple(each for each in kind if each in ((value,) if isinstance(value, kind) else value))
+
+
 _KEYS: Final[Mapping[TaskSort | UserSort, tuple[type, ...]]] = {
     TaskSort.CREATED_AT: (NoneType,),
     TaskSort.DUE_DATE: (datetime, NoneType),
@@ -107,6 +127,8 @@ _KEYS: Final[Mapping[TaskSort | UserSort, tuple[type, ...]]] = {
 
 FIELD_RULES: Final[Mapping[str, Callable[[Any], object]]] = {
     "limit": check_limit,
+    "status": check_choice,
+    "priority": check_choice,
     "search": check_search,
     "created_from": check_time,
     "created_to": check_time,
@@ -122,6 +144,8 @@ class TaskQuery:
 
     Attributes:
         owner: Whose; None for everyone's.
+        status: One, or several of which a task must have one; None for any.
+        priority: Likewise.
         search: A substring of title or description, any letter case (Unicode case folding);
             nothing in it is special.
         created_from: Inclusive, as all the `_from`.
@@ -135,8 +159,8 @@ class TaskQuery:
     """
 
     owner: UUID | None
-    status: Status | None = None
-    priority: Priority | None = None
+    status: Status | Collection[Status] | None = None
+    priority: Priority | Collection[Priority] | None = None
     search: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None

@@ -8,12 +8,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
-from taskflow_core.errors import InvalidTransition, NotFound, VersionMismatch
-from taskflow_core.fields import UNSET, Unset, check_fields, check_text
+from taskflow_core.errors import InvalidTransition, NotFound
+from taskflow_core.fields import UNSET, Unset, check_fields, check_text, require_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from taskflow_core.fields import ExpectedVersion
     from taskflow_core.permissions import Actor
 
 TITLE_MAX: Final = 255
@@ -232,10 +233,9 @@ class Task:
         if self.deleted_at is not None:
             raise NotFound
 
-    def require_version(self, version: int | None) -> None:
-        """Raise `VersionMismatch` where `version` is given and is not the present one."""
-        if version is not None and version != self.version:
-            raise VersionMismatch
+    def require_version(self, expected: ExpectedVersion) -> None:
+        """Raise `VersionMismatch` where the present version is not one that is expected."""
+        require_version(self.version, expected)
 
     def change(
         self, changes: TaskChanges, *, entry_id: UUID, actor: Actor, now: datetime

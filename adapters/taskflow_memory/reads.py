@@ -20,6 +20,7 @@ from taskflow_core import (
     UserSort,
     UserView,
 )
+from taskflow_core.queries import choices
 from taskflow_memory.store import copied
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ _USER_KEYS: Final[Mapping[UserSort, Callable[[User], SortKey]]] = {
 def _task_matches(task: Task, query: TaskQuery, as_of: datetime) -> bool:
     return (
         query.owner in (None, task.user_id)
-        and query.status in (None, task.status)
-        and query.priority in (None, task.priority)
+        and task.status in choices(Status, query.status)
+        and task.priority in choices(Priority, query.priority)
         and query.overdue in (None, task.is_overdue(as_of))
         and query.deleted == (task.deleted_at is not None)
         and _within(task.created_at, query.created_from, query.created_to)

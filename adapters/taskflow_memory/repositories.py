@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskflow_core import JobKind, LedgerEntry, UnknownOwner
+from taskflow_core import JobKind, LedgerEntry, Role, UnknownOwner
 from taskflow_core.tasks import as_text
 
 if TYPE_CHECKING:
@@ -100,10 +100,11 @@ class MemoryUserRepository:
         user = self.store.live_user(user_id)
         return None if user is None else replace(user)
 
-    async def load_with_admins(self, user_id: UUID) -> tuple[User | None, int]:
-        """Return a copy and the number of the other active admins."""
-        others = sum(user.administers and user.id != user_id for user in self.store.users.values())
-        return await self.load(user_id), others
+    async def load_many(self, ids: Collection[UUID], *, and_admins: bool = False) -> Mapping[UUID, User]:
+        """Return copies; the unit alone is the lock."""
+        admins = [user.id for user in self.store.users.values() if and_admins and user.role is Role.ADMIN]
+        found = (self.store.live_user(id) for id in [*ids, *admins])
+        return {user.id: replace(user) for user in found if user is not None}
 
     def add(self, user: User) -> None:
         """Keep a copy for `commit`."""

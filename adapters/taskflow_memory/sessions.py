@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from taskflow_core import Identity, Page, Position, SessionView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -32,6 +32,11 @@ class MemorySessionRepository:
         """Return a copy and the store's time; the unit alone is the lock."""
         session = self.store.sessions.get(session_id)
         return None if session is None else (replace(session), self.store.clock())
+
+    async def load_many(self, ids: Collection[UUID]) -> tuple[Mapping[UUID, Session], datetime]:
+        """Return copies and the store's time."""
+        found = (self.store.sessions.get(id) for id in ids)
+        return {each.id: replace(each) for each in found if each is not None}, self.store.clock()
 
     def open(self, session: Session, *, password_version: int) -> None:
         """Keep a copy for `commit`, with the password's version that was seen."""

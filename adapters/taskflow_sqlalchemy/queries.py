@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Integer,
     Text,
@@ -31,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
-from taskflow_core.queries import TaskQuery, TaskSort, UserQuery, UserSort
+from taskflow_core.queries import TaskQuery, TaskSort, UserQuery, UserSort, choices
 from taskflow_core.tasks import OPEN, Priority, Status
 from taskflow_sqlalchemy.statements import compiled
 from taskflow_sqlalchemy.tables import sessions, task_history, tasks, users
@@ -51,7 +52,6 @@ USER_COLUMNS: Final = (
     users.c.created_at, users.c.updated_at, users.c.version, users.c.notifications,
 )  # fmt: skip
 
-_OPEN: Final = tasks.c.status.in_([literal_column(f"'{status}'") for status in sorted(OPEN)])
 _SLACK: Final = timedelta(minutes=1)
 """How far an id's time may lie from its row's `created_at`: ids of one process never go back, clocks may."""
 
@@ -60,7 +60,7 @@ class TaskShape(NamedTuple):
     """Which statement a question about tasks needs."""
 
     owner: bool
-    status: Status | None
+    status: tuple[Status, ...]
     priority: bool
     search: bool
     created_from: bool
@@ -77,7 +77,8 @@ class TaskShape(NamedTuple):
     def of(cls, query: TaskQuery) -> TaskShape:
         """Return the shape of a question."""
         return cls(
-            query.owner is not None, query.status, query.priority is not None, query.search is not None,
+            query.owner is not None, choices(Status, query.status), query.priority is not None,
+            query.search is not None,
             query.created_from is not None, query.created_to is not None, query.due_from is not None,
             query.due_to is not None, query.overdue, query.deleted, query.sort, query.descending,
             query.after is not None,
@@ -94,7 +95,7 @@ def task_parameters(query: TaskQuery, now: datetime) -> dict[str, Any]:
     after = query.after
     return {
         "owner": query.owner,
-        "priority": query.priority.rank if query.priority else None,
+        "priorities": [priority.rank for priority in choices(Priority, query.priority)],
         "search": query.search,
         "created_from": query.created_from,
         "created_from_id": _least_id(query.created_from, -_SLACK),
@@ -125,15 +126,21 @@ def _contains(column: ColumnElement[Any] | Column[Any]) -> ColumnElement[bool]:
 def _overdue(wanted: bool) -> ColumnElement[bool]:
     late = tasks.c.due_date < bindparam("now")
     if wanted:
-        return and_(_OPEN, late)
-    return or_(~_OPEN, tasks.c.due_date.is_(None), ~late)
+        return and_(_one_of(sorted(OPEN)), late)
+    return or_(~_one_of(sorted(OPEN)), tasks.c.due_date.is_(None), ~late)
+
+
+def _one_of(statuses: Sequence[Status]) -> ColumnElement[bool]:
+    if len(statuses) == 1:
+        return tasks.c.status == literal_column(f"'{statuses[0]}'")
+    return tasks.c.status.in_([literal_column(f"'{status}'") for status in statuses])
 
 
 def _task_filters(shape: TaskShape) -> list[ColumnElement[bool]]:
     c = tasks.c
     wanted: list[tuple[object, ColumnElement[bool]]] = [
-        (shape.status, c.status == literal_column(f"'{shape.status}'")),
-        (shape.priority, c.priority == bindparam("priority", type_=Integer)),
+        (len(shape.status) < len(Status), _one_of(shape.status)),
+        (shape.priority, c.priority == any_(bindparam("priorities", type_=ARRAY(Integer)))),
         (shape.created_from, c.created_at >= bindparam("created_from")),
         (shape.created_to, c.created_at < bindparam("created_to")),
         (shape.due_from, c.due_date >= bindparam("due_from")),

@@ -12,11 +12,13 @@ from taskflow_sqlalchemy.statements import (
     CLOCK,
     END_SESSIONS,
     LOCK_SESSION,
+    LOCK_SESSIONS,
     OPEN_SESSION,
     SAVE_SESSION,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -37,6 +39,11 @@ class SqlAlchemySessions:
         """Return the session, locked, and the server's time after that."""
         rows, ((now,),) = await self._unit.ask((LOCK_SESSION, {"id": session_id}), (CLOCK, {}))
         return (_session(rows[0]), now) if rows else None
+
+    async def load_many(self, ids: Collection[UUID]) -> tuple[Mapping[UUID, Session], datetime]:
+        """Return the sessions, locked in id order, and the server's time after that."""
+        rows, ((now,),) = await self._unit.ask((LOCK_SESSIONS, {"ids": list(ids)}), (CLOCK, {}))
+        return {row[0]: _session(row) for row in rows}, now
 
     def open(self, session: Session, *, password_version: int) -> None:
         """Keep a new session for `commit`."""

@@ -138,9 +138,14 @@ LOCK_USER: Final = f"""
 SELECT {_USER_COLUMNS} FROM users WHERE id = %(id)s AND deleted_at IS NULL FOR NO KEY UPDATE
 """  # noqa: S608 put together from constants
 
-LOCK_USER_AND_ADMINS: Final = f"""
+LOCK_USERS: Final = f"""
 SELECT {_USER_COLUMNS} FROM users
-WHERE (id = %(id)s OR role = 'admin') AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
+WHERE id = ANY(%(ids)s::uuid[]) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
+"""  # noqa: S608 put together from constants
+
+LOCK_USERS_AND_ADMINS: Final = f"""
+SELECT {_USER_COLUMNS} FROM users
+WHERE (id = ANY(%(ids)s::uuid[]) OR role = 'admin') AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
 """  # noqa: S608 put together from constants
 
 ADD_USER: Final = f"""
@@ -192,6 +197,10 @@ _SESSION_COLUMNS: Final = (
 
 LOCK_SESSION: Final = f"""
 SELECT {_SESSION_COLUMNS} FROM sessions WHERE id = %(id)s FOR NO KEY UPDATE
+"""  # noqa: S608 put together from constants
+
+LOCK_SESSIONS: Final = f"""
+SELECT {_SESSION_COLUMNS} FROM sessions WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """  # noqa: S608 put together from constants
 
 CLOCK: Final = "SELECT clock_timestamp()"

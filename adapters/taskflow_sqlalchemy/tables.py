@@ -65,7 +65,7 @@ users = Table(
     CheckConstraint("password_version >= 1", name="users_password_version_check"),
     # Signing in, and the rule that an email has one live account.
     Index("users_email_key", "email", unique=True, postgresql_where=text("deleted_at IS NULL")),
-    # UserRepository.load_with_admins: all admins, locked in id order.
+    # UserRepository.load_many: all admins, locked in id order.
     Index("users_admins_idx", "id", postgresql_where=text("role = 'admin' AND deleted_at IS NULL")),
     # Upkeep.remove.
     Index("users_deleted_idx", "id", postgresql_where=text("deleted_at IS NOT NULL")),

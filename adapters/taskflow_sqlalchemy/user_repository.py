@@ -8,11 +8,13 @@ from taskflow_core.users import Role, User
 from taskflow_sqlalchemy.statements import (
     ADD_USER,
     LOCK_USER,
-    LOCK_USER_AND_ADMINS,
+    LOCK_USERS,
+    LOCK_USERS_AND_ADMINS,
     SAVE_USER,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from taskflow_sqlalchemy.statements import Statement
@@ -31,12 +33,12 @@ class SqlAlchemyUsers:
         (rows,) = await self._unit.ask((LOCK_USER, {"id": user_id}))
         return _user(rows[0]) if rows else None
 
-    async def load_with_admins(self, user_id: UUID) -> tuple[User | None, int]:
-        """Return the user and the number of other active admins, all locked in id order."""
-        (rows,) = await self._unit.ask((LOCK_USER_AND_ADMINS, {"id": user_id}))
-        users = {row[0]: _user(row) for row in rows}
-        user = users.pop(user_id, None)
-        return user, sum(other.administers for other in users.values())
+    async def load_many(self, ids: Collection[UUID], *, and_admins: bool = False) -> Mapping[UUID, User]:
+        """Return the users, locked in id order."""
+        (rows,) = await self._unit.ask(
+            (LOCK_USERS_AND_ADMINS if and_admins else LOCK_USERS, {"ids": list(ids)})
+        )
+        return {row[0]: _user(row) for row in rows}
 
     def add(self, user: User) -> None:
         """Keep a new user for `commit`."""

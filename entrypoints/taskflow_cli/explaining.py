@@ -23,6 +23,7 @@ from taskflow_core.permissions import (
     require_query_owner,
     require_see_task,
     require_see_user,
+    require_take,
 )
 
 About: TypeAlias = Literal["task", "person", "nothing"]
@@ -172,6 +173,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "delete": _on_task("delete the task", require_delete_task),
     "restore": _on_task("restore the task", require_delete_task, _restorable),
     "assign": _on_person("make tasks for, or move tasks to", require_assign),
+    "take": _on_task("move the task to oneself", require_take),
     "list": _on_person("list and count the tasks of", require_query_owner),
     "list-any": _list_any(),
     "see-user": _on_person("see the account of", require_see_user),

@@ -179,7 +179,7 @@ def _parsed(line: bytes | None, owner: UUID | None, *, notify: bool) -> NewTask:
     try:
         shaped = msgspec.convert(document, schemas.NewTask, dec_hook=decode_time)
     except msgspec.ValidationError:
-        shaped = examine(schemas.NewTask, document)
+        shaped = examine(schemas.NewTask, msgspec.json.encode(document))
     own = None if isinstance(shaped.user_id, msgspec.UnsetType) else shaped.user_id
     return NewTask(
         title=shaped.title,

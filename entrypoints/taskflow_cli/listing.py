@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -87,8 +87,8 @@ def filters(default_sort: str) -> Callable[[Callable[..., Any]], Callable[..., A
     names = [*SORTS, *(f"-{name}" for name in SORTS)]
     given = (
         options.owner,
-        click.option("--status", type=options.STATUS),
-        click.option("--priority", type=options.PRIORITY),
+        click.option("--status", type=options.STATUS, multiple=True, help="May be repeated."),
+        click.option("--priority", type=options.PRIORITY, multiple=True, help="May be repeated."),
         click.option("--search", metavar="TEXT", help="In title or description, in any letter case."),
         click.option("--created-from", type=options.WHEN, help=f"Inclusive. {_LOCAL}"),
         click.option("--created-to", type=options.WHEN, help=f"Exclusive. {_LOCAL}"),
@@ -107,9 +107,9 @@ def filters(default_sort: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return decorate
 
 
-async def query_of(session: Session, chosen: Mapping[str, Any]) -> TaskQuery:
+async def query_of(session: Session, chosen: dict[str, Any]) -> TaskQuery:
     """Return the query that the options of `filters` make."""
-    given = dict(chosen)
+    given = chosen | {name: chosen[name] or None for name in ("status", "priority")}
     sort: str = given.pop("sort")
     owner = await session.owner(given.pop("owner"))
     key = TaskSort(SORTS[sort.removeprefix("-")])

@@ -18,6 +18,7 @@ from taskflow_http.errors import MethodNotAllowed, RouteNotFound
 from taskflow_http.idempotency import Fingerprints
 from taskflow_http.operations import HttpOptions, Operation, Services
 from taskflow_http.parameters import read_query
+from taskflow_http.preconditions import conditional, refuse_preconditions
 from taskflow_http.table import OPERATIONS
 
 if TYPE_CHECKING:
@@ -126,12 +127,17 @@ class Resource:
         await admit(call, operation, services)
         if operation.permission is not None:
             call.actor.require(operation.permission)
-        call.query = read_query(operation.parameters, scope["query_string"])
+        if not operation.ignores_query:
+            call.query = read_query(operation.parameters, scope["query_string"])
+        reads = operation.method == "GET"
+        if not reads and not operation.versioned:
+            refuse_preconditions(call)
         if operation.body is not None and call.body is None:
-            call.body = await operation.body.read(call, services.options)
+            call.body = operation.body.read(call)
         if operation.idempotent_by_key:
             call.mark = services.fingerprints.mark(call)
-        call.reply = await operation.handler(call, services)
+        reply = await operation.handler(call, services)
+        call.reply = conditional(call, reply) if reads else reply
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

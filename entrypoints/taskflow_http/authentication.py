@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core import TaskFlowError, Unauthenticated
 from taskflow_http.limits import check_decision, subject_of_user
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taskflow_core import Decision, Limit
+    from taskflow_http.bodies import Body
     from taskflow_http.calls import Call
     from taskflow_http.operations import Operation, Services
 
@@ -19,10 +22,12 @@ _token: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*").fullmatch
 
 
 async def admit(call: Call, operation: Operation, services: Services) -> None:
-    """Let a request pass that may, and leave in the call who asks and how the limit stands.
+    """Let a request pass that may, and leave in the call who asks, how the limit stands, and the body.
 
-    After the token's signature two questions leave side by side: who asks (whether the session lives, and
-    which role its user has at this moment), and whether that one asks too often. Nothing of it is remembered.
+    The token's signature is checked, then the body is received, undecoded. Then two questions leave
+    side by side: who asks (whether the session lives, and which role its user has at this moment), and
+    whether that user asks too often. So no authority is older than the body, and nobody unknown has a body
+    decoded. Where a body decides what its request counts for, it is decoded between the two.
 
     Raises:
         Unauthenticated: The route takes a token, and there is none, or none to be believed.
@@ -33,6 +38,8 @@ async def admit(call: Call, operation: Operation, services: Services) -> None:
         await _admit_user(call, operation, services)
     elif operation.limit is not None:
         await _count_address(call, services.limits.of(operation.limit), services)
+    if operation.body is not None and not operation.secured:
+        await _receive(call, services)
 
 
 async def _admit_user(call: Call, operation: Operation, services: Services) -> None:
@@ -42,12 +49,37 @@ async def _admit_user(call: Call, operation: Operation, services: Services) -> N
     except Unauthenticated:
         await _count_address(call, services.limits.api, services)
         raise
-    if services.limits.api is None:
+    fault = None
+    if operation.body is not None:
+        try:
+            await _receive(call, services)
+        except TaskFlowError as error:
+            fault = error  # reported once the sender is known and counted
+    limit, subject = services.limits.api, subject_of_user(claims.user_id)
+    if limit is None:
         call.actor = await services.use_cases.authenticate(token, call.request_id)
-        return
-    cost, fault = await _cost(call, operation, services)
-    subject = subject_of_user(claims.user_id)
-    taking = asyncio.create_task(_take(call, services.limits.api, subject, cost, services))
+    elif operation.body is None or operation.cost is None or fault is not None:
+        await _authenticate_and_take(call, token, limit, subject, services)
+    else:
+        try:
+            call.actor = await services.use_cases.authenticate(token, call.request_id)
+        except Unauthenticated:
+            await _take(call, limit, subject, 1, services)
+            raise
+        cost, fault = _cost(call, operation.body, operation.cost)
+        check_decision(await _take(call, limit, subject, cost, services))
+    if fault is not None:
+        raise fault
+
+
+async def _receive(call: Call, services: Services) -> None:
+    await call.read_body(services.options.body_max, services.options.body_timeout)
+
+
+async def _authenticate_and_take(
+    call: Call, token: str, limit: Limit, subject: str, services: Services
+) -> None:
+    taking = asyncio.create_task(_take(call, limit, subject, 1, services))
     try:
         call.actor = await services.use_cases.authenticate(token, call.request_id)
     except Exception:
@@ -57,8 +89,6 @@ async def _admit_user(call: Call, operation: Operation, services: Services) -> N
         taking.cancel()
         raise
     check_decision(await taking)
-    if fault is not None:
-        raise fault
 
 
 async def _take(call: Call, limit: Limit, subject: str, cost: int, services: Services) -> Decision:
@@ -66,19 +96,16 @@ async def _take(call: Call, limit: Limit, subject: str, cost: int, services: Ser
     return call.decision
 
 
-async def _cost(call: Call, operation: Operation, services: Services) -> tuple[int, TaskFlowError | None]:
-    """Return what the request counts for.
+def _cost(call: Call, body: Body[Any], cost: Callable[[Any], int]) -> tuple[int, TaskFlowError | None]:
+    """Return what the request counts for by its body; a body that cannot be decoded counts for one.
 
-    Where its body tells, that is read first, and what is wrong with it is told later: after whether its
-    sender may ask at all.
+    What is wrong with it is reported later, after whether its sender may ask that often.
     """
-    if operation.cost is None or operation.body is None:
-        return 1, None
     try:
-        call.body = await operation.body.read(call, services.options)
+        call.body = body.read(call)
     except TaskFlowError as error:
         return 1, error
-    return max(1, operation.cost(call.body)), None
+    return max(1, cost(call.body)), None
 
 
 async def _count_address(call: Call, limit: Limit | None, services: Services) -> None:

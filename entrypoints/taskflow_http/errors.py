@@ -61,6 +61,10 @@ STATUSES: Final[Mapping[str, tuple[int, str]]] = {
 """Error code to HTTP status and title; the code is what clients may rely on."""
 
 
+FAULTS_MAX: Final = 100
+"""Of one request at most so many faults are listed: the answer to a megabyte of nonsense stays small."""
+
+
 class InvalidRequest(InvalidInput):
     """What the edge found wrong. The paths of its faults are wire names, unlike those of the core's.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from taskflow_core import TaskFlowError
@@ -76,13 +75,6 @@ class Services:
 Handler = Callable[[Call, Services], Awaitable[Reply]]
 
 
-class Condition(Enum):
-    """The conditional request that a route understands (RFC 9110 section 13)."""
-
-    IF_MATCH = "If-Match"
-    IF_NONE_MATCH = "If-None-Match"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """A method of a path.
@@ -95,7 +87,9 @@ class Operation:
         limit: What it is limited as, by address, where it takes none.
         cost: What a body counts for, where that is not one request.
         parameters: Of the query string; all others are refused.
-        condition: The conditional request that it understands.
+        ignores_query: Whether the query string is not even read, since probes and balancers add to it.
+        versioned: Whether it is about one thing that has a version, and so honours `If-Match` and
+            `If-None-Match` (RFC 9110 section 13).
         idempotent_by_key: Whether it is done once where it has a key: its handler goes by `done_once`.
         status: Of the answer where all went well.
         answer: The struct that the answer is; None for none.
@@ -117,7 +111,8 @@ class Operation:
     cost: Callable[[Any], int] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     body: Body[Any] | None = None
-    condition: Condition | None = None
+    versioned: bool = False
+    ignores_query: bool = False
     idempotent_by_key: bool = False
     status: int = 200
     answer: type | None = None

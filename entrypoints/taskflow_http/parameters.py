@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from taskflow_core import Fault, ledger
-from taskflow_core.queries import FIELD_RULES, LIMIT_DEFAULT, LIMIT_MAX, SEARCH_MAX
+from taskflow_core.queries import FIELD_RULES, LIMIT_DEFAULT, LIMIT_MAX, SEARCH_MAX, choices
 from taskflow_http import patterns, times
 from taskflow_http.errors import InvalidRequest
 
@@ -134,6 +134,20 @@ def one_of(kind: type[E]) -> Callable[[str], E]:
     return read
 
 
+def several_of(kind: type[E]) -> Callable[[str], E | tuple[E, ...]]:
+    """Return a reader of one or several of an enumeration's values, with commas between, in its order."""
+    read_one = one_of(kind)
+
+    def read(text: str) -> E | tuple[E, ...]:
+        given = [read_one(part) for part in text.split(",", len(kind))]
+        if len(set(given)) < len(given):
+            raise ValueError("must have each value once at most")
+        values = choices(kind, given)
+        return values[0] if len(values) == 1 else values
+
+    return read
+
+
 def sorting(keys: Mapping[str, E]) -> Callable[[str], tuple[E, bool]]:
     """Return a reader of a sort key, with `-` before it for descending."""
     orders = {
@@ -186,6 +200,13 @@ def enumeration(name: str, kind: type[StrEnum], description: str) -> Parameter:
     """Return a parameter that takes a value of an enumeration."""
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
     return Parameter(name, name, one_of(kind), schema, description)
+
+
+def enumerations(name: str, kind: type[StrEnum], description: str) -> Parameter:
+    """Return a parameter that takes one or several values of an enumeration."""
+    item = {"$ref": f"#/components/schemas/{kind.__name__}"}
+    schema = {"type": "array", "items": item, "minItems": 1, "uniqueItems": True}
+    return Parameter(name, name, several_of(kind), schema, description)
 
 
 def flag(name: str, description: str) -> Parameter:

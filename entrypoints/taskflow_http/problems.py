@@ -15,7 +15,7 @@ from taskflow_core import (
     Unauthenticated,
     Unavailable,
 )
-from taskflow_http.errors import STATUSES, InvalidRequest, MethodNotAllowed, RequestTimeout
+from taskflow_http.errors import FAULTS_MAX, STATUSES, InvalidRequest, MethodNotAllowed, RequestTimeout
 from taskflow_http.replies import NO_STORE, PROBLEM_JSON, Headers, Reply, encode
 from taskflow_http.schemas import BatchOutcome, FaultEntry, Problem
 from taskflow_http.wire_names import pointer, wire_path
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from taskflow_http.calls import Call
 
 TYPE_PREFIX: Final = "urn:taskflow:problem:"
-FAULTS_MAX: Final = 100
-"""Of one request at most so many faults are listed: the answer to a megabyte of nonsense stays small."""
 CHALLENGE: Final = b'Bearer realm="taskflow"'
 CHALLENGE_INVALID: Final = (
     CHALLENGE + b', error="invalid_token", error_description="The token is not valid (any more)"'

@@ -69,9 +69,9 @@ class Batch(In):
     """One action on many tasks; an id that occurs twice counts once."""
 
     action: BatchAction
-    items: Annotated[
-        list[UUID | BatchItem], Meta(extra_json_schema={"minItems": 1, "maxItems": BATCH_MAX})
-    ] = msgspec.field(name="tasks")
+    items: Annotated[list[UUID | BatchItem], Meta(min_length=1, max_length=BATCH_MAX)] = msgspec.field(
+        name="tasks"
+    )
     changes: TaskPatch | UnsetType = msgspec.field(name="set", default=UNSET)
     mode: Annotated[
         Literal["atomic", "partial"],
@@ -209,6 +209,13 @@ class BatchAnswer(Out):
     results: list[BatchOutcome]
     succeeded: int
     failed: int
+
+
+class Start(Out):
+    """Where to read on."""
+
+    documentation: Annotated[str, Meta(description="Path of the page that shows this API.")]
+    openapi: Annotated[str, Meta(description="Path of the OpenAPI document.")]
 
 
 class Liveness(Out):

@@ -35,6 +35,8 @@ def read_time(text: str) -> datetime:
 
 def decode_time(expected: type, value: Any) -> datetime:
     """Decode a `TimeIn`, as msgspec's `dec_hook`."""
+    if isinstance(value, datetime):
+        return value
     if expected is not TimeIn or not isinstance(value, str):
         raise ValueError("must be a time")
     return read_time(value)

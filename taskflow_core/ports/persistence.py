@@ -79,11 +79,11 @@ class UserRepository(Protocol):
         """Return the user, locked until the end of the unit."""
         ...
 
-    async def load_with_admins(self, user_id: UUID) -> tuple[User | None, int]:
-        """Return the user and how many *other* active admins there are, all of them locked in id order.
+    async def load_many(self, ids: Collection[UUID], *, and_admins: bool = False) -> Mapping[UUID, User]:
+        """Return those of the users that exist by id, locked in id order until the end of the unit.
 
-        So the number stays true until the end of the unit: whoever demotes, deactivates or
-        deletes an admin goes through here.
+        With `and_admins` all admins are among them, the inactive ones too, so that their number stays true:
+        whoever demotes, deactivates or deletes an admin goes through here.
         """
         ...
 
@@ -104,6 +104,10 @@ class SessionRepository(Protocol):
 
         By id, never by something that a refresh changes: whoever waited would find nothing.
         """
+        ...
+
+    async def load_many(self, ids: Collection[UUID]) -> tuple[Mapping[UUID, Session], datetime]:
+        """Return those of the sessions that exist by id, locked in id order, and the time; see `load`."""
         ...
 
     def open(self, session: Session, *, password_version: int) -> None:

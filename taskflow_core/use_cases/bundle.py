@@ -30,7 +30,12 @@ from taskflow_core.use_cases.ledger.dead_letters import (
 from taskflow_core.use_cases.ledger.reconcile import Reconcile
 from taskflow_core.use_cases.ledger.run import Handler, RunJob
 from taskflow_core.use_cases.ledger.sample import AddSample, RefundSample
-from taskflow_core.use_cases.ledger.tell import TellAssigned, TellOverdue, TellSecurityEvent
+from taskflow_core.use_cases.ledger.tell import (
+    TellAssigned,
+    TellOverdue,
+    TellReassigned,
+    TellSecurityEvent,
+)
 from taskflow_core.use_cases.tasks.batch import ChangeTasks
 from taskflow_core.use_cases.tasks.change import ChangeTask
 from taskflow_core.use_cases.tasks.create import CreateTask
@@ -186,6 +191,7 @@ class UseCases:
         own: dict[str, Handler] = {
             JobKind.TASK_OVERDUE: TellOverdue(task_reads, user_reads, notifier),
             JobKind.TASK_ASSIGNED: TellAssigned(task_reads, user_reads, notifier),
+            JobKind.TASK_REASSIGNED: TellReassigned(task_reads, user_reads, notifier),
             JobKind.SECURITY_EVENT: TellSecurityEvent(user_reads, notifier),
             JobKind.SAMPLE_REFUND: RefundSample(),
             **dict.fromkeys(KINDS, clean_up),

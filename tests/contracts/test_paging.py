@@ -47,6 +47,10 @@ SELECTIONS: dict[str, tuple[dict[str, Any], Callable[[Task], bool]]] = {
         {"due_from": NOW - 100 * HOUR},
         lambda t: t.deleted_at is None and t.due_date is not None,
     ),
+    "of two statuses": (
+        {"status": [Status.CANCELLED, Status.PENDING], "priority": [Priority.LOW, Priority.HIGH]},
+        lambda t: t.deleted_at is None and t.status is Status.PENDING and t.priority is not Priority.MEDIUM,
+    ),
     "searched": ({"search": "ODD"}, lambda t: t.deleted_at is None and t.title == "odd"),
 }
 

@@ -67,6 +67,21 @@ FILTERS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "status in progress": ({"status": Status.IN_PROGRESS}, {"started", "due later"}),
     "status completed": ({"status": Status.COMPLETED}, {"done"}),
     "status cancelled": ({"status": Status.CANCELLED}, {"dropped"}),
+    "status open": (
+        {"status": [Status.IN_PROGRESS, Status.PENDING]},
+        {"plain", "late", "due now", "old", "older", "started", "due later"},
+    ),
+    "status one of one": ({"status": {Status.COMPLETED}}, {"done"}),
+    "status closed and late": ({"status": (Status.COMPLETED, Status.CANCELLED), "overdue": True}, set()),
+    "every status": ({"status": tuple(Status)}, set(SHOWN)),
+    "priority low or high": (
+        {"priority": [Priority.HIGH, Priority.LOW]},
+        {"started", "late", "due now"},
+    ),
+    "status and priority": (
+        {"status": [Status.IN_PROGRESS, Status.PENDING], "priority": [Priority.HIGH]},
+        {"started", "late"},
+    ),
     "priority low": ({"priority": Priority.LOW}, {"due now"}),
     "priority high": ({"priority": Priority.HIGH}, {"started", "late"}),
     "created from, inclusive": ({"created_from": NOW - 10 * DAY}, set(SHOWN) - {"older"}),

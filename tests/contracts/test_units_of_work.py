@@ -125,8 +125,8 @@ class TestLoading:
         assert (len(loaded), stats.total) == (1_000, 1_000)
         assert await persistence.task(tasks[-1].id) == loaded[tasks[-1].id]
 
-    async def test_admins_are_counted_without_the_one_in_question(self, persistence: Persistence) -> None:
-        admin, other, _inactive, manager, marked = (
+    async def test_users_are_loaded_with_all_admins(self, persistence: Persistence) -> None:
+        admin, other, inactive, manager, marked = (
             await persistence.new_user(Role.ADMIN),
             await persistence.new_user(Role.ADMIN),
             await persistence.new_user(Role.ADMIN, active=False),
@@ -134,14 +134,12 @@ class TestLoading:
             await persistence.new_user(Role.ADMIN),
         )
         await persistence.mark_deleted(marked.id)
+        admins = {each.id: each for each in (admin, other, inactive)}
         async with persistence.transactions() as unit:
-            assert await unit.users.load_with_admins(admin.id) == (admin, 1)
+            assert await unit.users.load_many([manager.id, marked.id, new_id()]) == {manager.id: manager}
         async with persistence.transactions() as unit:
-            assert await unit.users.load_with_admins(manager.id) == (manager, 2)
-        for nobody in (marked.id, new_id()):
-            async with persistence.transactions() as unit:
-                assert await unit.users.load_with_admins(nobody) == (None, 2)
-        assert other.administers
+            loaded = await unit.users.load_many([manager.id, marked.id], and_admins=True)
+            assert loaded == admins | {manager.id: manager}
 
 
 class TestOwners:

@@ -32,7 +32,6 @@ from taskflow_http.errors import (
     UnsupportedMediaType,
 )
 from taskflow_http.openapi.headers import Part, header_reference
-from taskflow_http.operations import Condition
 from taskflow_http.problems import TYPE_PREFIX, problem
 from taskflow_http.schemas import Readiness
 
@@ -51,7 +50,7 @@ _LIMIT_HEADERS: Final = ["RateLimit", "RateLimit-Policy"]
 def answers(operation: Operation) -> Part:
     """Return every answer by its status."""
     told = {str(operation.status): _success(operation)}
-    if operation.condition is Condition.IF_NONE_MATCH:
+    if operation.versioned and operation.method == "GET":
         limits = _LIMIT_HEADERS if _is_limited(operation) else []
         headers = {name: header_reference(name) for name in ("ETag", "X-Request-ID", *limits)}
         told["304"] = {"description": "Not Modified: the client has this version.", "headers": headers}
@@ -64,13 +63,17 @@ def answers(operation: Operation) -> Part:
 
 def errors(operation: Operation) -> list[type[TaskFlowError]]:
     """Return what may go wrong: what the table says, and what the edge adds to it."""
-    # An unknown query parameter is refused everywhere.
-    found: list[type[TaskFlowError]] = [*operation.errors, InvalidInput, HeadersTooLarge, InternalError]
+    found: list[type[TaskFlowError]] = [*operation.errors, HeadersTooLarge, InternalError]
+    if not operation.ignores_query:
+        # An unknown query parameter is refused.
+        found.append(InvalidInput)
     if operation.secured:
         found += [Unauthenticated, RateLimited]
     if operation.permission is not None:
         found.append(Forbidden)
-    if operation.condition is not None or operation.idempotent_by_key:
+    if operation.versioned:
+        found.append(VersionMismatch)
+    if operation.versioned or operation.method != "GET":
         found.append(MalformedRequest)
     if operation.idempotent_by_key:
         found += [RequestInProgress, KeyReused]

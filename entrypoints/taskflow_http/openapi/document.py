@@ -35,7 +35,8 @@ Users, their tasks, and background jobs.
   with the query that returned it; only `limit` may change. Unknown, repeated and invalid query
   parameters are refused.
 - **Versions**: a task or user is returned with an `ETag`. `If-None-Match` avoids reading an unchanged
-  one again; `If-Match` avoids overwriting a change that somebody else made in the meantime.
+  one again; `If-Match` avoids overwriting a change that somebody else made in the meantime. A change
+  of something without an `ETag` refuses both with 400.
 - **Rate limits** count log-in, refresh and registration by address, and authenticated requests by
   user; a batch counts as many requests as it has tasks. `RateLimit` says how many remain; 429 has
   `Retry-After`. Requests with a missing or invalid token count against their address.
@@ -133,10 +134,11 @@ def _parameters(operation: Operation) -> list[Part]:
             "description": parameter.description,
             "schema": parameter.schema,
         }
+        | ({"style": "form", "explode": False} if parameter.schema.get("type") == "array" else {})
         for parameter in operation.parameters.values()
     ]
-    if operation.condition is not None:
-        told.append(parameter_reference(operation.condition.value))
+    if operation.versioned:
+        told += [parameter_reference("If-Match"), parameter_reference("If-None-Match")]
     if operation.idempotent_by_key:
         told.append(parameter_reference("Idempotency-Key"))
     return [*told, parameter_reference("X-Request-ID")]

@@ -66,7 +66,10 @@ REQUEST_HEADERS: Final[dict[str, Part]] = {
         "name": "If-None-Match",
         "in": "header",
         "required": False,
-        "description": 'Respond with 304 if the version is one of these, such as `"3"`.',
+        "description": (
+            'Apply the request only if the version is none of these, such as `"3"`: otherwise GET responds '
+            "with 304, other methods with 412."
+        ),
         "schema": {"type": "string", "pattern": HEADER_PATTERN, "examples": ['"3"']},
     },
     "Idempotency-Key": {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from taskflow_core import Unauthenticated
-from taskflow_http.preconditions import etag, is_known
+from taskflow_http.preconditions import etag
 from taskflow_http.replies import Headers, Reply, json_reply
 
 if TYPE_CHECKING:
@@ -46,16 +46,8 @@ def given(body: msgspec.Struct) -> dict[str, Any]:
     return {name: value for name, value in named if value is not msgspec.UNSET}
 
 
-def found(value: Task | User, call: Call) -> Reply:
-    """Return what was asked for, or 304 where the client has this version already."""
-    headers = [etag(value.version)]
-    return (
-        Reply(304, headers=headers) if is_known(call, value.version) else json_reply(value, headers=headers)
-    )
-
-
-def changed(value: Task | User) -> Reply:
-    """Return what it has become."""
+def versioned(value: Task | User) -> Reply:
+    """Return what was asked for, or what it has become."""
     return json_reply(value, headers=[etag(value.version)])
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from taskflow_core import NotFound
+from taskflow_http import schemas
 from taskflow_http.errors import RouteNotFound
 from taskflow_http.operations import Operation, Services
-from taskflow_http.replies import JSON, Reply
+from taskflow_http.replies import JSON, Reply, json_reply
 from taskflow_http.security_fields import PAGE
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ _ASSETS: Final = {
     "swagger_style.css": b"text/css; charset=utf-8",
 }
 _CACHE: Final = b"public, max-age=3600"
+
+
+async def start(call: Call, _: Services) -> Reply:
+    """Name the paths of the documentation."""
+    paths = (call.link(path).decode() for path in ("/api", "/openapi.json"))
+    return json_reply(schemas.Start(*paths))
 
 
 async def openapi(call: Call, _: Services) -> Reply:
@@ -96,6 +103,17 @@ def _asset_folder() -> Path:
 
 
 OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/",
+        name="start",
+        tag="documentation",
+        summary="Get the paths of the documentation",
+        description="Needs no token.",
+        handler=start,
+        secured=False,
+        answer=schemas.Start,
+    ),
     Operation(
         method="GET",
         path="/openapi.json",

@@ -63,6 +63,7 @@ OPERATIONS: Final = (
         summary="Check that the process responds",
         description="Always 200 while the process can respond; checks no dependency.",
         handler=live,
+        ignores_query=True,
         secured=False,
         answer=schemas.Liveness,
     ),
@@ -77,6 +78,7 @@ OPERATIONS: Final = (
             "is: everything is still served."
         ),
         handler=ready,
+        ignores_query=True,
         secured=False,
         answer=schemas.Readiness,
         errors=(Unavailable,),

@@ -30,7 +30,6 @@ from taskflow_http.bodies import Body
 from taskflow_http.errors import InvalidCursor, InvalidRequest, MalformedRequest
 from taskflow_http.idempotency import done_once
 from taskflow_http.operations import Operation, Services
-from taskflow_http.preconditions import refuse_precondition
 from taskflow_http.problems import outcome
 from taskflow_http.replies import Reply, json_reply
 from taskflow_http.routes.answers import given, page, queried_owner
@@ -83,7 +82,6 @@ async def read_history(call: Call, services: Services) -> Reply:
 
 async def change_tasks(call: Call, services: Services) -> Reply:
     """Do the same to many tasks."""
-    refuse_precondition(call)
     body: schemas.Batch = call.body
     changes = {} if body.changes is msgspec.UNSET else given(body.changes)
     if body.action is not BatchAction.UPDATE and body.changes is not msgspec.UNSET and not changes:
@@ -148,8 +146,8 @@ OPERATIONS: Final = (
         handler=list_tasks,
         parameters=parameters.named(
             (
-                parameters.enumeration("status", Status, "Only tasks with this status."),
-                parameters.enumeration("priority", Priority, "Only tasks with this priority."),
+                parameters.enumerations("status", Status, "Only tasks with one of these statuses."),
+                parameters.enumerations("priority", Priority, "Only tasks with one of these priorities."),
                 parameters.OWNER,
                 parameters.SEARCH,
                 parameters.time("createdFrom", "created_from", "Created at this time or later."),

@@ -19,10 +19,10 @@ from taskflow_core import (
 from taskflow_http import schemas
 from taskflow_http.bodies import JSON_TYPE, MERGE_PATCH_TYPE, Body
 from taskflow_http.idempotency import done_once
-from taskflow_http.operations import Condition, Operation, Services
-from taskflow_http.preconditions import at_expected_version
+from taskflow_http.operations import Operation, Services
+from taskflow_http.preconditions import expected_version
 from taskflow_http.replies import Reply
-from taskflow_http.routes.answers import changed, created, found, given
+from taskflow_http.routes.answers import created, given, versioned
 
 if TYPE_CHECKING:
     from taskflow_http.calls import Call
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 async def find_task(call: Call, services: Services) -> Reply:
     """Read a task."""
-    return found(schemas.Task.of(await services.use_cases.find_task(call.id, call.actor)), call)
+    return versioned(schemas.Task.of(await services.use_cases.find_task(call.id, call.actor)))
 
 
 async def create_task(call: Call, services: Services) -> Reply:
@@ -44,21 +44,13 @@ async def create_task(call: Call, services: Services) -> Reply:
 
 async def change_task(call: Call, services: Services) -> Reply:
     """Change a task."""
-    changes = TaskChanges(**given(call.body))
-
-    async def attempt(version: int | None) -> TaskView:
-        return await services.use_cases.change_task(TaskChange(call.id, changes, version), call.actor)
-
-    return changed(schemas.Task.of(await at_expected_version(call, attempt)))
+    command = TaskChange(call.id, TaskChanges(**given(call.body)), expected_version(call))
+    return versioned(schemas.Task.of(await services.use_cases.change_task(command, call.actor)))
 
 
 async def delete_task(call: Call, services: Services) -> Reply:
     """Delete a task, softly."""
-
-    async def attempt(version: int | None) -> None:
-        await services.use_cases.delete_task(TaskDeletion(call.id, version), call.actor)
-
-    await at_expected_version(call, attempt)
+    await services.use_cases.delete_task(TaskDeletion(call.id, expected_version(call)), call.actor)
     return Reply(204)
 
 
@@ -66,9 +58,10 @@ async def restore_task(call: Call, services: Services) -> Reply:
     """Bring a deleted task back."""
 
     def reply(view: TaskView) -> Reply:
-        return changed(schemas.Task.of(view))
+        return versioned(schemas.Task.of(view))
 
-    return await done_once(call, services.use_cases.restore_task, TaskRestoration(call.id), reply)
+    command = TaskRestoration(call.id, expected_version(call))
+    return await done_once(call, services.use_cases.restore_task, command, reply)
 
 
 _EXAMPLE: Final = {
@@ -87,7 +80,7 @@ OPERATIONS: Final = (
         summary="Get a task",
         description="404 for a deleted task, and for one that the caller may not see.",
         handler=find_task,
-        condition=Condition.IF_NONE_MATCH,
+        versioned=True,
         answer=schemas.Task,
         headers=("ETag",),
         errors=(NotFound,),
@@ -109,7 +102,7 @@ OPERATIONS: Final = (
             example={"status": "IN_PROGRESS", "dueDate": None},
             media_types=(MERGE_PATCH_TYPE, JSON_TYPE),
         ),
-        condition=Condition.IF_MATCH,
+        versioned=True,
         answer=schemas.Task,
         headers=("ETag",),
         errors=(Forbidden, NotFound, InvalidTransition, VersionMismatch),
@@ -122,7 +115,7 @@ OPERATIONS: Final = (
         summary="Delete a task",
         description="It can be restored for 30 days.",
         handler=delete_task,
-        condition=Condition.IF_MATCH,
+        versioned=True,
         status=204,
         errors=(Forbidden, NotFound, VersionMismatch),
     ),
@@ -134,6 +127,7 @@ OPERATIONS: Final = (
         summary="Restore a deleted task",
         description="A task that is not deleted is returned unchanged.",
         handler=restore_task,
+        versioned=True,
         idempotent_by_key=True,
         answer=schemas.Task,
         headers=("ETag",),

@@ -27,10 +27,10 @@ from taskflow_http import account_schemas, parameters
 from taskflow_http.bodies import JSON_TYPE, MERGE_PATCH_TYPE, Body
 from taskflow_http.errors import InvalidCursor
 from taskflow_http.idempotency import done_once
-from taskflow_http.operations import Condition, Operation, Services
-from taskflow_http.preconditions import at_expected_version
+from taskflow_http.operations import Operation, Services
+from taskflow_http.preconditions import expected_version
 from taskflow_http.replies import Reply
-from taskflow_http.routes.answers import changed, created, found, given, own_id, page
+from taskflow_http.routes.answers import created, given, own_id, page, versioned
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -92,25 +92,17 @@ async def create_user(call: Call, services: Services) -> Reply:
 
 async def delete_user(call: Call, services: Services) -> Reply:
     """Close an account for good."""
-
-    async def attempt(version: int | None) -> None:
-        await services.use_cases.delete_user(UserDeletion(call.id, version), call.actor)
-
-    await at_expected_version(call, attempt)
+    await services.use_cases.delete_user(UserDeletion(call.id, expected_version(call)), call.actor)
     return Reply(204)
 
 
 async def _find(user_id: UUID, call: Call, services: Services) -> Reply:
-    return found(account_schemas.User.of(await services.use_cases.find_user(user_id, call.actor)), call)
+    return versioned(account_schemas.User.of(await services.use_cases.find_user(user_id, call.actor)))
 
 
 async def _change(user_id: UUID, call: Call, services: Services) -> Reply:
-    changes = UserChanges(**given(call.body))
-
-    async def attempt(version: int | None) -> UserView:
-        return await services.use_cases.change_user(UserChange(user_id, changes, version), call.actor)
-
-    return changed(account_schemas.User.of(await at_expected_version(call, attempt)))
+    command = UserChange(user_id, UserChanges(**given(call.body)), expected_version(call))
+    return versioned(account_schemas.User.of(await services.use_cases.change_user(command, call.actor)))
 
 
 _PATCH_TYPES: Final = (MERGE_PATCH_TYPE, JSON_TYPE)
@@ -124,7 +116,7 @@ OPERATIONS: Final = (
         summary="Get the caller's account",
         description="The account of the token.",
         handler=find_me,
-        condition=Condition.IF_NONE_MATCH,
+        versioned=True,
         answer=account_schemas.User,
         headers=("ETag",),
     ),
@@ -140,7 +132,7 @@ OPERATIONS: Final = (
         ),
         handler=change_me,
         body=Body(account_schemas.ProfilePatch, example={"name": "Ada King"}, media_types=_PATCH_TYPES),
-        condition=Condition.IF_MATCH,
+        versioned=True,
         answer=account_schemas.User,
         headers=("ETag",),
         errors=(VersionMismatch,),
@@ -153,7 +145,7 @@ OPERATIONS: Final = (
         summary="Get an account",
         description="The caller's own; any account with the role `manager` or `admin`.",
         handler=find_user,
-        condition=Condition.IF_NONE_MATCH,
+        versioned=True,
         answer=account_schemas.User,
         headers=("ETag",),
         errors=(NotFound,),
@@ -170,7 +162,7 @@ OPERATIONS: Final = (
         ),
         handler=change_user,
         body=Body(account_schemas.UserPatch, example={"role": "manager"}, media_types=_PATCH_TYPES),
-        condition=Condition.IF_MATCH,
+        versioned=True,
         answer=account_schemas.User,
         headers=("ETag",),
         errors=(Forbidden, NotFound, EmailTaken, LastAdmin, VersionMismatch),
@@ -183,7 +175,7 @@ OPERATIONS: Final = (
         summary="Delete an account and its tasks",
         description="It disappears at once, and its email can be used again. Needs the role `admin`.",
         handler=delete_user,
-        condition=Condition.IF_MATCH,
+        versioned=True,
         status=204,
         errors=(Forbidden, NotFound, LastAdmin, VersionMismatch),
     ),

@@ -11,6 +11,7 @@ from taskflow_core.fields import check_fields
 from taskflow_core.permissions import Actor, Permission
 from taskflow_core.security_events import EventType, SecurityEvent
 from taskflow_core.sessions import End, Origin
+from taskflow_core.use_cases.actors import load_users
 from taskflow_core.use_cases.events import keep_event
 from taskflow_core.users import PASSWORD_MAX, check_new_password
 
@@ -71,7 +72,10 @@ class SetPassword:
         check_fields({field: rule}, {field: new})
         hashed = await self.passwords.hash(new)
         async with self.transactions() as transaction:
-            account = await transaction.users.load(user.id)
+            users, actor = await load_users(transaction, actor, [user.id])
+            if not actor.owns(user.id):
+                actor.require(Permission.MANAGE_USERS)
+            account = users.get(user.id)
             if account is None:
                 raise NotFound
             if seen is not None and account.password_version != seen:

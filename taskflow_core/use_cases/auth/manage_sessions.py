@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from taskflow_core.errors import NotFound, Unauthenticated
 from taskflow_core.permissions import Actor, Permission, require_see_user
 from taskflow_core.sessions import End
+from taskflow_core.use_cases.actors import current_actor, load_users
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -53,13 +54,20 @@ class EndSession:
         """End it; from the acknowledgement on its tokens are refused everywhere.
 
         Raises:
+            Unauthenticated: The session that asks ended meanwhile.
             NotFound: It is not there, ended before, or is another's.
         """
+        ids = {session_id, actor.session_id or session_id}
         async with self.transactions() as transaction:
-            found = await transaction.sessions.load(session_id)
-            if found is None:
+            # Who ends another session than the one that asks must still be allowed to; users before sessions.
+            owners = [actor.id] if actor.id is not None and len(ids) > 1 else []
+            users = await transaction.users.load_many(owners) if owners else {}
+            sessions, now = await transaction.sessions.load_many(ids)
+            if owners:
+                actor = current_actor(actor, users, sessions, now)
+            session = sessions.get(session_id)
+            if session is None:
                 raise NotFound
-            session, now = found
             own = actor.owns(session.user_id)
             if not (own or actor.may(Permission.MANAGE_USERS)):
                 raise NotFound
@@ -95,5 +103,8 @@ class EndSessions:
             actor.require(Permission.MANAGE_USERS)
         end = End.ENDED_BY_USER if own else End.ENDED_BY_OPERATOR
         async with self.transactions() as transaction:
+            if not own:
+                _, actor = await load_users(transaction, actor, [user_id])
+                actor.require(Permission.MANAGE_USERS)
             transaction.sessions.end_all(user_id, end, self.clock())
             await transaction.commit()

@@ -10,6 +10,7 @@ from taskflow_core.fields import check_fields
 from taskflow_core.ledger import FIELD_RULES, JobQuery, JobStats, JobView
 from taskflow_core.permissions import Actor, Permission
 from taskflow_core.queries import check_limit
+from taskflow_core.use_cases.actors import load_users
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -80,6 +81,12 @@ class CountJobs:
         return await self.reads.stats()
 
 
+async def _require_steer(transaction: Transaction, actor: Actor) -> None:
+    """Check once more, inside the transaction, that the actor may steer jobs."""
+    _, current = await load_users(transaction, actor)
+    current.require(Permission.STEER_JOBS)
+
+
 async def _load(transaction: Transaction, job_id: UUID) -> tuple[LedgerEntry, datetime]:
     found = await transaction.ledger.load(job_id)
     if found is None:
@@ -103,6 +110,7 @@ class RetryJob:
         """
         actor.require(Permission.STEER_JOBS)
         async with self.transactions(actor.once) as transaction:
+            await _require_steer(transaction, actor)
             transaction.replay()
             job, now = await _load(transaction, job_id)
             job.retry(now)
@@ -152,6 +160,7 @@ class RetryJobs:
         actor.require(Permission.STEER_JOBS)
         given = check_fields(FIELD_RULES, {"kind": command.kind, "as_of": command.as_of})
         async with self.transactions(actor.once) as transaction:
+            await _require_steer(transaction, actor)
             transaction.replay()
             jobs, now = await transaction.ledger.load_dead(**given, limit=RETRY_STEP)
             for job in jobs:
@@ -180,6 +189,7 @@ class DiscardJob:
         """
         actor.require(Permission.STEER_JOBS)
         async with self.transactions() as transaction:
+            await _require_steer(transaction, actor)
             job, _ = await _load(transaction, job_id)
             job.require_dead()
             transaction.ledger.remove(job)

@@ -78,6 +78,29 @@ class TellAssigned:
 
 
 @dataclass(frozen=True, slots=True)
+class TellReassigned:
+    """Notifies the previous owner of a task that somebody else moved away, unless it came back."""
+
+    tasks: TaskReads
+    users: UserReads
+    notifier: Notifier
+
+    async def __call__(self, job: LedgerEntry) -> Effect | None:
+        """Send the notice."""
+        task_id, previous = _subject(job), UUID(job.payload["user_id"])
+        if await self.tasks.task(task_id, owner=previous) is not None:
+            return Skipped("the task came back")
+        owner = await self.users.user(previous)
+        if owner is None or not owner.active or not owner.notifications:
+            return _not_told(owner)
+        notice = Notice(
+            id=job.id, kind=NoticeKind.TASK_REASSIGNED, user_id=owner.id, email=owner.email, name=owner.name,
+            at=job.created_at, facts={"task_id": str(task_id), "title": job.payload["title"]},
+        )  # fmt: skip
+        return await _sent(self.notifier, notice)
+
+
+@dataclass(frozen=True, slots=True)
 class TellSecurityEvent:
     """Tells somebody what happened to the account, asked for or not, also where it was deactivated.
 

@@ -14,11 +14,20 @@ if TYPE_CHECKING:
 
 
 def keep_assigned(transaction: Transaction, task: Task, entry: HistoryEntry, actor: Actor, ids: Ids) -> None:
-    """Have the owner told, where this step made the task somebody's who did not make the step."""
-    if "user_id" not in entry.changes or actor.owns(task.user_id):
+    """Have the new and the previous owner notified of a task that moved, but not who moved it."""
+    if "user_id" not in entry.changes:
         return
-    job = LedgerEntry.create(
-        id=ids(entry.at), kind=JobKind.TASK_ASSIGNED, now=entry.at, subject=task.id,
-        payload={"user_id": str(task.user_id)}, request_id=actor.request_id,
-    )  # fmt: skip
-    transaction.ledger.add(job)
+    payloads = {JobKind.TASK_ASSIGNED: {"user_id": str(task.user_id)}}
+    previous = entry.changes["user_id"].before
+    if previous is not None:
+        # By the title that the previous owner knew: the task may be changed further, or deleted.
+        title = entry.changes["title"].before if "title" in entry.changes else task.title
+        payloads[JobKind.TASK_REASSIGNED] = {"user_id": previous, "title": title or ""}
+    for kind, payload in payloads.items():
+        if payload["user_id"] == str(actor.id):
+            continue
+        job = LedgerEntry.create(
+            id=ids(entry.at), kind=kind, now=entry.at, subject=task.id, payload=payload,
+            request_id=actor.request_id,
+        )  # fmt: skip
+        transaction.ledger.add(job)

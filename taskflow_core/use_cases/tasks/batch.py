@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core.errors import BatchFailed, BatchResult, Fault, InvalidInput, NotFound, TaskFlowError
 from taskflow_core.fields import UNSET, check_fields
-from taskflow_core.permissions import Actor, require_assign, require_change_task, require_delete_task
+from taskflow_core.permissions import (
+    Actor,
+    require_assign,
+    require_change_task,
+    require_delete_task,
+    require_take,
+)
 from taskflow_core.tasks import FIELD_RULES as TASK_RULES
 from taskflow_core.tasks import Status, TaskChanges
 from taskflow_core.use_cases.tasks.assigned import keep_assigned
@@ -137,6 +143,8 @@ class _Step:
     def _apply(self, task: Task, version: int | None) -> HistoryEntry | None:
         deletes = self.command.action is BatchAction.DELETE
         (require_delete_task if deletes else require_change_task)(self.actor, task.user_id)
+        if self.actor.id is not None and self.actor.id == self.command.changes.user_id:
+            require_take(self.actor, task.user_id)
         task.require_live()
         task.require_version(version)
         entry_id = self.ids(self.now)
@@ -153,7 +161,7 @@ def _checked(command: Batch) -> dict[UUID, int | None]:
     except ValueError as error:
         faults.append(Fault(("items",), str(error)))
     versions: dict[UUID, int | None] = {}
-    for index, item in enumerate(command.items):
+    for index, item in enumerate(command.items[:BATCH_MAX]):
         if versions.setdefault(item.id, item.version) != item.version:
             faults.append(Fault(("items", index), "is there already, with another version"))
     if faults:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from taskflow_core.errors import NotFound
 from taskflow_core.fields import UNSET
-from taskflow_core.permissions import Actor, require_assign, require_change_task
+from taskflow_core.permissions import Actor, require_assign, require_change_task, require_take
 from taskflow_core.tasks import TaskChanges, TaskView
 from taskflow_core.use_cases.tasks.assigned import keep_assigned
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from taskflow_core.fields import ExpectedVersion
     from taskflow_core.ports.persistence import Transactions
     from taskflow_core.ports.time import Clock, Ids
 
@@ -23,12 +24,12 @@ class TaskChange:
     """Which task is to change into what.
 
     Attributes:
-        version: The version it must have; None for any.
+        version: The version that it must have, or several of which it must have one; None for any.
     """
 
     task_id: UUID
     changes: TaskChanges
-    version: int | None = None
+    version: ExpectedVersion = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class ChangeTask:
 
         Raises:
             NotFound: It is not there, or not to be seen.
-            Forbidden: It is to go to somebody else, without the permission.
+            Forbidden: It is to go to somebody else, or another's to the actor, without the permission.
             InvalidInput: A field breaks its rule, or the new owner does not exist.
             InvalidTransition: From one closed status to the other.
             VersionMismatch: It has another version.
@@ -58,7 +59,7 @@ class ChangeTask:
             task = loaded.get(command.task_id)
             if task is None:
                 raise NotFound
-            require_change_task(actor, task.user_id)
+            (require_take if actor.id in new_owners else require_change_task)(actor, task.user_id)
             task.require_live()
             task.require_version(command.version)
             now = self.clock()

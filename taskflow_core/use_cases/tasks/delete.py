@@ -12,6 +12,7 @@ from taskflow_core.tasks import TaskView
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from taskflow_core.fields import ExpectedVersion
     from taskflow_core.ports.persistence import Transaction, Transactions
     from taskflow_core.ports.time import Clock, Ids
     from taskflow_core.tasks import Task
@@ -22,18 +23,23 @@ class TaskDeletion:
     """Which task is to go.
 
     Attributes:
-        version: The version it must have; None for any.
+        version: The version that it must have, or several of which it must have one; None for any.
     """
 
     task_id: UUID
-    version: int | None = None
+    version: ExpectedVersion = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRestoration:
-    """Which task is to come back."""
+    """Which task is to come back.
+
+    Attributes:
+        version: The version that it must have, or several of which it must have one; None for any.
+    """
 
     task_id: UUID
+    version: ExpectedVersion = None
 
 
 async def _load(transaction: Transaction, task_id: UUID, actor: Actor) -> Task:
@@ -83,10 +89,12 @@ class RestoreTask:
         Raises:
             NotFound: It is not there, was deleted more than 30 days ago, or is not to be seen.
             Forbidden: It is another's that one may see but not restore.
+            VersionMismatch: It has another version.
         """
         async with self.transactions(actor.once) as transaction:
             task = await _load(transaction, command.task_id, actor)
             transaction.replay()
+            task.require_version(command.version)
             now = self.clock()
             entry = task.restore(entry_id=self.ids(now), actor=actor, now=now)
             if entry is not None:

@@ -9,6 +9,7 @@ from taskflow_core.errors import LastAdmin, NotFound
 from taskflow_core.permissions import Actor, require_change_user
 from taskflow_core.security_events import EventType, SecurityEvent
 from taskflow_core.sessions import End
+from taskflow_core.use_cases.actors import load_users
 from taskflow_core.use_cases.events import keep_event
 from taskflow_core.users import UserChanges, UserView
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from taskflow_core.fields import ExpectedVersion
     from taskflow_core.ports.persistence import Transaction, Transactions
     from taskflow_core.ports.time import Clock, Ids
     from taskflow_core.users import User
@@ -31,12 +33,12 @@ class UserChange:
     """Which account is to change into what.
 
     Attributes:
-        version: The version it must have; None for any.
+        version: The version that it must have, or several of which it must have one; None for any.
     """
 
     user_id: UUID
     changes: UserChanges
-    version: int | None = None
+    version: ExpectedVersion = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class ChangeUser:
         """Return the account as it is now; one that nothing changed keeps its version.
 
         Raises:
+            Unauthenticated: The actor's session ended meanwhile.
             NotFound: It is not there, or not to be seen.
             Forbidden: It is another's, or a field that only who manages users may change.
             InvalidInput: A field breaks its rule.
@@ -59,15 +62,20 @@ class ChangeUser:
             VersionMismatch: It has another version.
         """
         given = command.changes.given()
-        require_change_user(actor, command.user_id, own_profile_only=given.keys() <= OWN_FIELDS)
+        own_profile_only = given.keys() <= OWN_FIELDS
+        require_change_user(actor, command.user_id, own_profile_only=own_profile_only)
         async with self.transactions() as transaction:
             guarded = bool(_GUARDED & given.keys())
-            user, other_admins = await _load(transaction, command.user_id, guarded=guarded)
+            users, actor = await load_users(transaction, actor, [command.user_id], and_admins=guarded)
+            require_change_user(actor, command.user_id, own_profile_only=own_profile_only)
+            user = users.get(command.user_id)
+            if user is None:
+                raise NotFound
             user.require_version(command.version)
             before = UserView.of(user)
             administered, now = user.administers, self.clock()
             if user.change(command.changes, now):
-                if administered and not user.administers and not other_admins:
+                if administered and not any(each.administers for each in users.values()):
                     raise LastAdmin
                 transaction.users.save(user)
                 self._tell(transaction, before, user, actor, now)
@@ -92,13 +100,3 @@ class ChangeUser:
             keep_event(transaction, event, self.ids, actor.request_id)
         if before.active and not user.active:
             transaction.sessions.end_all(user.id, End.DEACTIVATED, now)
-
-
-async def _load(transaction: Transaction, user_id: UUID, *, guarded: bool) -> tuple[User, int]:
-    if guarded:
-        user, other_admins = await transaction.users.load_with_admins(user_id)
-    else:
-        user, other_admins = await transaction.users.load(user_id), 0
-    if user is None:
-        raise NotFound
-    return user, other_admins

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskflow_core.fields import check_fields
 from taskflow_core.permissions import Actor, Permission
+from taskflow_core.use_cases.actors import load_users
 from taskflow_core.users import FIELD_RULES, Role, User, UserView, check_new_password
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class CreateUser:
         """Return the account as it was made.
 
         Raises:
+            Unauthenticated: The actor's session ended meanwhile.
             Forbidden: Without the permission to manage users.
             InvalidInput: A field breaks its rule; all that do are named.
             EmailTaken: A live account has the email.
@@ -55,6 +57,8 @@ class CreateUser:
         actor.require(Permission.MANAGE_USERS)
         user = await new_user(self, command)
         async with self.transactions(actor.once) as transaction:
+            _, actor = await load_users(transaction, actor)
+            actor.require(Permission.MANAGE_USERS)
             transaction.replay()
             transaction.users.add(user)
             await transaction.commit(UserView.of(user))

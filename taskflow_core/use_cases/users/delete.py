@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 from taskflow_core.errors import LastAdmin, NotFound
 from taskflow_core.ledger import JobKind, LedgerEntry
 from taskflow_core.permissions import Actor, Permission, require_see_user
+from taskflow_core.use_cases.actors import load_users
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from taskflow_core.fields import ExpectedVersion
     from taskflow_core.ports.persistence import Transactions
     from taskflow_core.ports.time import Clock, Ids
 
@@ -24,11 +26,11 @@ class UserDeletion:
     """Which account is to go.
 
     Attributes:
-        version: The version it must have; None for any.
+        version: The version that it must have, or several of which it must have one; None for any.
     """
 
     user_id: UUID
-    version: int | None = None
+    version: ExpectedVersion = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class DeleteUser:
         """Mark the account as deleted.
 
         Raises:
+            Unauthenticated: The actor's session ended meanwhile.
             NotFound: It is not there, or not to be seen.
             Forbidden: Without the permission to manage users, for one's own account too.
             LastAdmin: No active admin would be left.
@@ -54,14 +57,16 @@ class DeleteUser:
         require_see_user(actor, command.user_id)
         actor.require(Permission.MANAGE_USERS)
         async with self.transactions() as transaction:
-            user, other_admins = await transaction.users.load_with_admins(command.user_id)
+            users, actor = await load_users(transaction, actor, [command.user_id], and_admins=True)
+            actor.require(Permission.MANAGE_USERS)
+            user = users.get(command.user_id)
             if user is None:
                 raise NotFound
             user.require_version(command.version)
-            if user.administers and not other_admins:
-                raise LastAdmin
-            now = self.clock()
+            administered, now = user.administers, self.clock()
             user.mark_deleted(now)
+            if administered and not any(each.administers for each in users.values()):
+                raise LastAdmin
             transaction.users.save(user)
             job = LedgerEntry.create(
                 id=self.ids(now), kind=JobKind.CLEAN_USERS, now=now, request_id=actor.request_id

@@ -49,6 +49,7 @@ ATTEMPTS: dict[str, list[Attempt]] = {
     "delete": [lambda do, who, id: do.delete_task(TaskDeletion(id), who)],
     "restore": [lambda do, who, id: do.restore_task(TaskRestoration(id), who)],
     "assign": [lambda do, who, id: do.create_task(NewTask(title="x", user_id=id), who)],
+    "take": [lambda do, who, id: do.change_task(TaskChange(id, TaskChanges(user_id=who.id or id)), who)],
     "list": [
         lambda do, who, id: do.list_tasks(TaskQuery(owner=id), who),
         lambda do, who, id: do.count_tasks(id, who),

@@ -114,7 +114,9 @@ def test_filters_and_order(taskflow: Cli, world: World) -> None:
     assert ids("--overdue") == [str(late.id)]
     assert ids("--not-overdue") == [str(done.id)]
     assert ids("--status", "completed") == [str(done.id)]
+    assert ids("--status", "completed", "--status", "pending") == both
     assert ids("--priority", "LOW") == [str(late.id)]
+    assert ids("--priority", "LOW", "--priority", "high", "--status", "pending") == [str(late.id)]
     assert ids("--search", "lat") == [str(late.id)]
     assert ids("--due-to", "2026-11-04") == [str(late.id)]
     assert ids("--created-from", "2030-01-01") == []

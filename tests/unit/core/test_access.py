@@ -225,7 +225,7 @@ MOVES: dict[str, Callable[[UseCases, Actor, UUID, UUID], Awaitable[object]]] = {
     [
         # one's own to oneself, to another, to nobody; another's to oneself
         (Role.USER, (OK, F, F, N)),
-        (Role.MANAGER, (OK, OK, U, OK)),
+        (Role.MANAGER, (OK, OK, U, F)),
         (Role.ADMIN, (OK, OK, U, OK)),
     ],
 )

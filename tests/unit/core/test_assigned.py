@@ -12,12 +12,14 @@ from taskflow_core import (
     BatchAction,
     BatchFailed,
     BatchItem,
+    Forbidden,
     JobKind,
     JobState,
     NewTask,
     Role,
     TaskChange,
     TaskChanges,
+    TaskDeletion,
     User,
 )
 
@@ -102,8 +104,47 @@ async def test_what_one_takes_or_what_does_not_move_is_not(world: World, manager
     await move(world, [task.id], first.id, actor(manager), batch=batch)
     changes = TaskChange(task.id, TaskChanges(title="Another"))
     await world.use_cases.change_task(changes, actor(manager))
-    await move(world, [task.id], manager.id, actor(manager), batch=batch)
     assert world.jobs() == []
+    admin = world.add_user(Role.ADMIN)
+    await move(world, [task.id], admin.id, actor(admin), batch=batch)
+    assert told(world) == []
+
+
+@pytest.mark.parametrize("batch", [False, True])
+async def test_the_previous_owner_is_notified_by_the_title_it_knew(
+    world: World, manager: User, batch: bool
+) -> None:
+    first, second = world.add_user(), world.add_user()
+    task = world.add_task(first.id, title="Before")
+    changes = TaskChanges(user_id=second.id, title="After")
+    await apply(world, [task.id], changes, actor(manager, "request-1"), batch=batch)
+    (job,) = world.jobs(JobKind.TASK_REASSIGNED)
+    assert (job.subject, job.payload) == (task.id, {"user_id": str(first.id), "title": "Before"})
+    assert job.request_id == "request-1"
+    await move(world, [task.id], first.id, OPERATOR, batch=batch)
+    assert [each.payload["user_id"] for each in world.jobs(JobKind.TASK_REASSIGNED)] == [
+        str(first.id), str(second.id),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [False, True])
+async def test_who_gives_its_own_task_away_is_not(world: World, manager: User, batch: bool) -> None:
+    task = world.add_task(manager.id)
+    await move(world, [task.id], world.add_user().id, actor(manager), batch=batch)
+    assert world.jobs(JobKind.TASK_REASSIGNED) == []
+
+
+@pytest.mark.parametrize("batch", [False, True])
+async def test_a_manager_does_not_get_to_delete_another_s_task_by_moving_it(
+    world: World, manager: User, batch: bool
+) -> None:
+    first, second = world.add_user(), world.add_user()
+    task = world.add_task(first.id)
+    await move(world, [task.id], second.id, actor(manager), batch=batch)
+    with pytest.raises(BatchFailed if batch else Forbidden):
+        await move(world, [task.id], manager.id, actor(manager), batch=batch)
+    with pytest.raises(Forbidden):
+        await world.use_cases.delete_task(TaskDeletion(task.id), actor(manager))
 
 
 async def test_of_a_batch_those_that_moved_are_told_of(world: World, manager: User) -> None:
@@ -127,7 +168,10 @@ async def test_a_batch_that_fails_tells_nobody(world: World, manager: User) -> N
 
 
 async def move(world: World, ids: list[UUID], to: UUID, who: Actor, *, batch: bool) -> None:
-    changes = TaskChanges(user_id=to)
+    await apply(world, ids, TaskChanges(user_id=to), who, batch=batch)
+
+
+async def apply(world: World, ids: list[UUID], changes: TaskChanges, who: Actor, *, batch: bool) -> None:
     if not batch:
         for id in ids:
             await world.use_cases.change_task(TaskChange(id, changes), who)

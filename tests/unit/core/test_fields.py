@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskflow_core import UNSET, Fault, InvalidInput, Unset
-from taskflow_core.fields import check_fields, check_text
+from taskflow_core import UNSET, Fault, InvalidInput, Unset, VersionMismatch
+from taskflow_core.fields import ExpectedVersion, check_fields, check_text, require_version
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,14 @@ def test_only_what_a_rule_refuses_is_a_fault() -> None:
 def test_unset_shows_itself_by_the_name_that_code_uses() -> None:
     assert repr(UNSET) == "UNSET"
     assert UNSET is Unset.UNSET
+
+
+@pytest.mark.parametrize(
+    ("expected", "fits"), [(None, True), (3, True), (4, False), ({2, 3}, True), ((), False)]
+)
+def test_a_version_is_one_of_those_expected(expected: ExpectedVersion, *, fits: bool) -> None:
+    if fits:
+        require_version(3, expected)
+    else:
+        with pytest.raises(VersionMismatch):
+            require_version(3, expected)

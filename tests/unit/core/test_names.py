@@ -40,6 +40,7 @@ NAMES: dict[type[StrEnum], list[str]] = {
     JobKind: [
         "task.overdue",
         "task.assigned",
+        "task.reassigned",
         "security.event",
         "sample.refund",
         "clean_up.sessions",
@@ -49,7 +50,7 @@ NAMES: dict[type[StrEnum], list[str]] = {
         "clean_up.users",
         "clean_up.login_attempts",
     ],
-    NoticeKind: ["task.overdue", "task.assigned", "security.event"],
+    NoticeKind: ["task.overdue", "task.assigned", "task.reassigned", "security.event"],
 }
 
 

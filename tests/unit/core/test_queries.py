@@ -1,13 +1,23 @@
 """Questions: what may be asked."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from support.samples import NOW, new_id
-from taskflow_core import HistoryQuery, InvalidInput, Position, TaskQuery, TaskSort, UserQuery, UserSort
-from taskflow_core.queries import check_query
+from taskflow_core import (
+    HistoryQuery,
+    InvalidInput,
+    Position,
+    Status,
+    TaskQuery,
+    TaskSort,
+    UserQuery,
+    UserSort,
+)
+from taskflow_core.queries import check_query, choices
 
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001  what is to be refused
 ABSURD = datetime.max.replace(tzinfo=UTC)
@@ -85,3 +95,22 @@ def test_a_position_must_be_one_in_this_list_of_users(sort: UserSort, fitting: o
     for key in KEYS:
         query = UserQuery(sort=sort, after=Position(key, new_id(), NOW))
         assert faults(query) == ([] if key == fitting else ["after"]), key
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        (None, tuple(Status)), (Status.COMPLETED, (Status.COMPLETED,)),
+        ({Status.COMPLETED, Status.PENDING}, (Status.PENDING, Status.COMPLETED)), ((), ()),
+    ],
+)  # fmt: skip
+def test_a_filter_lets_one_or_several_pass(
+    given: Status | Collection[Status] | None, passed: tuple[Status, ...]
+) -> None:
+    assert choices(Status, given) == passed
+
+
+@pytest.mark.parametrize("name", ["status", "priority"])
+def test_a_filter_by_no_value_is_refused(name: str) -> None:
+    given: dict[str, Any] = {name: ()}
+    assert faults(TaskQuery(owner=None, **given)) == [name]

@@ -242,6 +242,18 @@ class TestEnding:
         with pytest.raises(NotFound):
             await world.use_cases.end_session(session.id, asking)
 
+    async def test_rights_that_end_before_it_are_gone(self, world: World, session: Session) -> None:
+        admin = world.add_user(Role.ADMIN)
+        asking = actor(admin, session_id=world.add_session(admin.id).id)
+        world.store.users[admin.id].role = Role.MANAGER
+        with pytest.raises(NotFound):
+            await world.use_cases.end_session(session.id, asking)
+        assert asking.session_id is not None
+        world.store.sessions[asking.session_id].finish(End.LOGGED_OUT, NOW)
+        with pytest.raises(Unauthenticated):
+            await world.use_cases.end_session(session.id, asking)
+        assert world.store.sessions[session.id] == session
+
     async def test_what_a_stranger_tries_ends_nothing(self, world: World, session: Session) -> None:
         for stranger in (world.add_user(), world.add_user(Role.MANAGER)):
             with pytest.raises(NotFound):

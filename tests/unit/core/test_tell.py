@@ -246,6 +246,46 @@ class TestOverdue:
         assert len(world.jobs(JobKind.TASK_OVERDUE)) == 1
 
 
+class TestReassigned:
+    def moved(self, world: World, task_id: UUID, previous: UUID) -> LedgerEntry:
+        payload = {"user_id": str(previous), "title": "Write it"}
+        return world.add_job(JobKind.TASK_REASSIGNED, subject=task_id, payload=payload)
+
+    @pytest.mark.parametrize("deleted_at", [None, NOW])
+    async def test_the_previous_owner_is_told_whatever_became_of_it(
+        self, world: World, deleted_at: datetime | None
+    ) -> None:
+        owner = world.add_user()
+        task = world.add_task(world.add_user().id, title="Another title", deleted_at=deleted_at)
+        job = self.moved(world, task.id, owner.id)
+        assert await why(world) == [None]
+        assert world.notifier.sent == [
+            Notice(
+                id=job.id,
+                kind=NoticeKind.TASK_REASSIGNED,
+                user_id=owner.id,
+                email=owner.email,
+                name=owner.name,
+                at=NOW,
+                facts={"task_id": str(task.id), "title": "Write it"},
+            )
+        ]
+
+    async def test_not_of_what_came_back(self, world: World) -> None:
+        owner = world.add_user()
+        self.moved(world, world.add_task(owner.id).id, owner.id)
+        assert await why(world) == ["the task came back"]
+        assert world.notifier.sent == []
+
+    @pytest.mark.parametrize(("given", "note"), NOT_TOLD)
+    async def test_who_opted_out_or_may_not_sign_in_is_not(
+        self, world: World, given: dict[str, Any], note: str
+    ) -> None:
+        self.moved(world, world.add_task(world.add_user().id).id, world.add_user(**given).id)
+        assert await why(world) == [note]
+        assert world.notifier.sent == []
+
+
 class TestAssigned:
     def assigned(self, world: World, task: Task, to: UUID) -> LedgerEntry:
         return world.add_job(JobKind.TASK_ASSIGNED, subject=task.id, payload={"user_id": str(to)})

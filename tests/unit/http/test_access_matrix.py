@@ -130,6 +130,7 @@ MATRIX: list[tuple[str, str, Send, dict[str, tuple[int, int, int, int]]]] = [
         "own": (401, 403, 403, 409), "another's": (401, 404, 403, 204), "nobody's": (401, 404, 403, 404)}),
     ("listUsers", "", plain("GET", "/users"), {"all": (401, 403, 200, 200)}),
     ("createUser", "", plain("POST", "/users", json=REGISTRATION), {"all": (401, 403, 403, 201)}),
+    ("start", "", plain("GET", "/"), {"all": OPEN}),
     ("register", "", plain("POST", "/auth/register", json=REGISTRATION), {"own": (201, 201, 201, 201)}),
     ("logIn", "", plain("POST", "/auth/login", json=LOGIN), {"own": OPEN}),
     ("refresh", "", refresh, {"own": OPEN}),

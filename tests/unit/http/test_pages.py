@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.http_world import ADDRESSES, NO_LIMITS, NOBODY, World, client_of
-from taskflow_core import Position
+from taskflow_core import Position, Status
 from taskflow_http import create_app
 from taskflow_http.cursors import Cursors
 from taskflow_http.errors import InvalidCursor
@@ -62,6 +62,25 @@ async def test_every_order_can_be_paged(world: World, sort: str) -> None:
 
     assert seen == whole
     assert cursor == "&cursor=None"
+
+
+async def test_a_filter_of_several_values_can_be_paged(world: World) -> None:
+    for status in (*Status, *Status):
+        await world.task("user", status=status)
+    path = "/tasks?limit=3&priority=MEDIUM,HIGH&status="
+
+    first = await world.send("user", "GET", path + "PENDING,IN_PROGRESS")
+    # In another order it is the same query; of other values it is another.
+    cursor = f"&cursor={first.json()['nextCursor']}"
+    second = await world.send("user", "GET", path + "IN_PROGRESS,PENDING" + cursor)
+    others = [
+        await world.send("user", "GET", path + statuses + cursor)
+        for statuses in ("PENDING", "IN_PROGRESS", "PENDING,IN_PROGRESS,COMPLETED", "PENDING,COMPLETED")
+    ]
+
+    found = [task["status"] for answer in (first, second) for task in answer.json()["data"]]
+    assert found == ["IN_PROGRESS", "PENDING", "IN_PROGRESS", "PENDING"]
+    assert {answer.status_code for answer in others} == {400}
 
 
 async def test_the_limit_may_change_between_pages(world: World) -> None:

@@ -6,7 +6,11 @@ import asyncio
 
 import pytest
 
-from support.http_world import World
+from support.http_world import NOBODY, World
+from taskflow_http.operations import Operation
+from taskflow_http.table import OPERATIONS
+
+UNVERSIONED = [each for each in OPERATIONS if each.method != "GET" and not each.versioned]
 
 
 @pytest.fixture
@@ -68,10 +72,115 @@ async def test_if_match(world: World, path: str, method: str, given: str, *, don
         json={"title": "Fourth"} if method == "PATCH" else None,
     )  # fmt: skip
 
-    assert answer.status_code == (412 if not done else 200 if method == "PATCH" else 204), answer.text
+    assert answer.status_code == (412 if not done else 204 if method == "DELETE" else 200), answer.text
     if not done:
         assert answer.json()["code"] == "version_mismatch"
         assert (await world.send("user", "GET", path)).json()["version"] == 3
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    ("given", "done"),
+    [
+        ('"3"', False), ("*", False), (" * ", False), ('W/"3"', False), ('"1", W/"3"', False),
+        ('"2"', True), ('"1", "2"', True), ('"x"', True), ('"03"', True), ('""', True),
+    ],
+)  # fmt: skip
+async def test_if_none_match_on_a_change(
+    world: World, path: str, method: str, given: str, *, done: bool
+) -> None:
+    answer = await world.send(
+        "user", method, path, headers={"If-None-Match": given},
+        json={"title": "Fourth"} if method == "PATCH" else None,
+    )  # fmt: skip
+
+    assert answer.status_code == (412 if not done else 204 if method == "DELETE" else 200), answer.text
+    if not done:
+        assert answer.json()["code"] == "version_mismatch"
+        assert (await world.send("user", "GET", path)).json()["version"] == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Match": '"2"'}, 412), ({"If-Match": 'W/"1"'}, 412), ({"If-None-Match": "*"}, 412),
+        ({"If-None-Match": 'W/"1"'}, 412), ({"If-Match": '"1"'}, 200), ({"If-None-Match": '"2"'}, 200),
+    ],
+)  # fmt: skip
+async def test_accounts_honour_both(world: World, method: str, headers: dict[str, str], status: int) -> None:
+    body = {"name": "New"} if method == "PATCH" else None
+    for path in ("/users/me", f"/users/{world.people['other'].id}"):
+        if (method, path) != ("DELETE", "/users/me"):
+            answer = await world.send("admin", method, path, json=body, headers=headers)
+            if status == 412 and method == "GET" and "If-None-Match" in headers:
+                assert answer.status_code == 304
+            else:
+                assert answer.status_code == (204 if (method, status) == ("DELETE", 200) else status)
+    if status == 412:
+        assert {user.version for user in world.store.users.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Match": '"77"'}, 412), ({"If-Match": '"4"'}, 200), ({"If-Match": "*"}, 200),
+        ({"If-None-Match": "*"}, 412), ({"If-None-Match": '"4"'}, 412), ({"If-None-Match": '"3"'}, 200),
+        ({"If-Match": '"4"', "If-None-Match": '"4"'}, 412), ({"If-Match": "nonsense"}, 400),
+    ],
+)  # fmt: skip
+async def test_restoring_honours_both(world: World, path: str, headers: dict[str, str], status: int) -> None:
+    await world.send("user", "DELETE", path)
+
+    unseen = await world.send("other", "POST", path + "/restore", headers={"If-Match": '"77"'})
+    answer = await world.send("user", "POST", path + "/restore", headers=headers)
+
+    assert (unseen.status_code, answer.status_code) == (404, status)
+    assert (await world.send("user", "GET", path)).status_code == (200 if status == 200 else 404)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Match": '"77"'}, 412), ({"If-Match": 'W/"3"'}, 412), ({"If-Match": '"1", "3"'}, 200),
+        ({"If-Match": "*"}, 200), ({"If-Match": "3"}, 400),
+        ({"If-Match": '"77"', "If-None-Match": '"3"'}, 412),
+        ({"If-Match": '"3"', "If-None-Match": '"3"'}, 304),
+        ({"If-Match": '"3"', "If-None-Match": '"2"'}, 200),
+        ({"If-Modified-Since": "Sat, 01 Jan 2050 00:00:00 GMT"}, 200),
+        ({"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}, 200),
+        ({"Range": "bytes=0-3", "If-Range": '"3"'}, 200),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_conditions_of_a_read(
+    world: World, path: str, method: str, headers: dict[str, str], status: int
+) -> None:
+    answer = await world.send("user", method, path, headers=headers)
+    gone = await world.send("other", method, path, headers=headers)
+
+    assert (answer.status_code, gone.status_code) == (status, 404)
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/tasks/stats", "/users", "/jobs", "/auth/sessions", "/"])
+async def test_what_has_no_entity_tag_matches_no_tag(world: World, path: str) -> None:
+    given = [{"If-Match": '"1"'}, {"If-Match": "*"}, {"If-None-Match": '"1"'}, {"If-None-Match": "*"}]
+    answers = [await world.send("admin", "GET", path, headers=headers) for headers in given]
+
+    assert [answer.status_code for answer in answers] == [412, 200, 200, 304]
+
+
+@pytest.mark.parametrize("operation", UNVERSIONED, ids=lambda o: o.name)
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+async def test_no_change_ignores_a_precondition(world: World, operation: Operation, name: str) -> None:
+    path = operation.path.replace("{id}", str(NOBODY))
+    body = None if operation.body is None else operation.body.example
+    before = str((world.store.tasks, world.store.users, world.store.sessions))
+
+    answer = await world.send("admin", operation.method, path, json=body, headers={name: '"1"'})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert str((world.store.tasks, world.store.users, world.store.sessions)) == before
 
 
 @pytest.mark.parametrize("given", ["3", "", '"3', '"3" "4"', '*, "3"', "W/*", '"3";', '"a b"'])

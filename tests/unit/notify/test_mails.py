@@ -132,7 +132,9 @@ def test_names_and_titles_are_read_as_they_were_written(text: str) -> None:
     assert mail["Subject"] == f"Overdue: {text}"
 
 
-@pytest.mark.parametrize("kind", [NoticeKind.TASK_OVERDUE, NoticeKind.TASK_ASSIGNED])
+@pytest.mark.parametrize(
+    "kind", [NoticeKind.TASK_OVERDUE, NoticeKind.TASK_ASSIGNED, NoticeKind.TASK_REASSIGNED]
+)
 def test_a_title_that_invites_elsewhere_is_no_link_in_the_subject(kind: NoticeKind) -> None:
     title = "pay at https://evil.example/login or me@evil.example now"
     mail = email.message_from_bytes(

@@ -59,6 +59,14 @@ def test_an_assigned_task_is_named_with_its_due_date_if_it_has_one(due_date: str
         assert sentence in told
 
 
+def test_a_task_that_was_moved_away_is_named_to_the_previous_owner() -> None:
+    words = worded(NoticeKind.TASK_REASSIGNED)
+    assert words.subject == "No longer yours: Pay the rent"
+    for told in (flat(words.text), shown(words.html)):
+        assert "“Pay the rent” was given to somebody else on 20 November 2026, 09:30 UTC." in told
+        assert "because the task was yours" in told
+
+
 EVENTS = [
     (
         EventType.NEW_DEVICE,
