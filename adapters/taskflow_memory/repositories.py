@@ -28,12 +28,18 @@ class MemoryTaskRepository:
     told_by: list[LedgerEntry] = field(default_factory=list)
     rearmed: set[tuple[UUID, datetime]] = field(default_factory=set)
 
-    async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
+    async def load(
+        self, ids: Collection[UUID], *, and_owners: Collection[UUID] = (), of_owner: UUID | None = None
+    ) -> Mapping[UUID, Task]:
         """Return copies; the unit alone is the lock."""
         if any(self.store.live_user(owner) is None for owner in and_owners):
             raise UnknownOwner
         found = (self.store.tasks[id] for id in ids if id in self.store.tasks)
-        return {task.id: replace(task) for task in found if self.store.live_user(task.user_id)}
+        return {
+            task.id: replace(task)
+            for task in found
+            if self.store.live_user(task.user_id) and of_owner in (None, task.user_id)
+        }
 
     def add(self, task: Task, entry: HistoryEntry, *, told: bool = False) -> None:
         """Keep a copy for `commit`."""

@@ -28,10 +28,14 @@ class MemorySessionRepository:
     opened: list[tuple[Session, int]] = field(default_factory=list)
     written: list[Callable[[], None]] = field(default_factory=list)
 
-    async def load(self, session_id: UUID) -> tuple[Session, datetime] | None:
+    async def load(
+        self, session_id: UUID, *, of_owner: UUID | None = None
+    ) -> tuple[Session, datetime] | None:
         """Return a copy and the store's time; the unit alone is the lock."""
         session = self.store.sessions.get(session_id)
-        return None if session is None else (replace(session), self.store.clock())
+        if session is None or of_owner not in (None, session.user_id):
+            return None
+        return replace(session), self.store.clock()
 
     def open(self, session: Session, *, password_version: int) -> None:
         """Keep a copy for `commit`, with the password's version that was seen."""

@@ -33,9 +33,12 @@ class SqlAlchemySessions:
         self._opened: list[Statement] = []
         self._written: list[Statement] = []
 
-    async def load(self, session_id: UUID) -> tuple[Session, datetime] | None:
+    async def load(
+        self, session_id: UUID, *, of_owner: UUID | None = None
+    ) -> tuple[Session, datetime] | None:
         """Return the session, locked, and the server's time after that."""
-        rows, ((now,),) = await self._unit.ask((LOCK_SESSION, {"id": session_id}), (CLOCK, {}))
+        chosen = {"id": session_id, "of_owner": of_owner}
+        rows, ((now,),) = await self._unit.ask((LOCK_SESSION, chosen), (CLOCK, {}))
         return (_session(rows[0]), now) if rows else None
 
     def open(self, session: Session, *, password_version: int) -> None:

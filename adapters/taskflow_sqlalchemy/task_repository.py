@@ -50,11 +50,13 @@ class SqlAlchemyTasks:
         self._saved: list[tuple[Task, HistoryEntry]] = []
         self._rearmed: list[Statement] = []
 
-    async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
+    async def load(
+        self, ids: Collection[UUID], *, and_owners: Collection[UUID] = (), of_owner: UUID | None = None
+    ) -> Mapping[UUID, Task]:
         """Lock owners, then tasks; see the port."""
-        parameters = {"ids": list(ids), "owners": list(and_owners)}
+        chosen = {"ids": list(ids), "of_owner": of_owner}
         owners, rows = await self._unit.ask(
-            (LOCK_OWNERS, parameters), (LOCK_TASKS, {"ids": parameters["ids"]})
+            (LOCK_OWNERS, {**chosen, "owners": list(and_owners)}), (LOCK_TASKS, chosen)
         )
         live: dict[UUID, bool] = dict(owners)
         if not all(live.get(owner) for owner in and_owners):

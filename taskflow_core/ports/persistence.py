@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 class TaskRepository(Protocol):
     """The tasks of one unit of work."""
 
-    async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
+    async def load(
+        self, ids: Collection[UUID], *, and_owners: Collection[UUID] = (), of_owner: UUID | None = None
+    ) -> Mapping[UUID, Task]:
         """Return those of the tasks that exist, deleted ones too, locked until the end of the unit.
+
+        With `of_owner`, tasks of other owners are neither returned nor locked nor waited for: a caller who
+        may not see a task must not wait for those who may.
 
         Tasks of accounts marked as deleted do not exist here, though they wait for `Upkeep.remove`.
         Their owners are locked before them, and so are `and_owners` (who are to get tasks):
@@ -99,9 +104,12 @@ class UserRepository(Protocol):
 class SessionRepository(Protocol):
     """The sessions of one unit of work. Users are locked before sessions, where both are."""
 
-    async def load(self, session_id: UUID) -> tuple[Session, datetime] | None:
+    async def load(
+        self, session_id: UUID, *, of_owner: UUID | None = None
+    ) -> tuple[Session, datetime] | None:
         """Return the session, locked until the end of the unit, and the store's time *after* it was locked.
 
+        With `of_owner`, another user's session is neither returned nor waited for.
         By id, never by something that a refresh changes: whoever waited would find nothing.
         """
         ...

@@ -56,7 +56,8 @@ class EndSession:
             NotFound: It is not there, ended before, or is another's.
         """
         async with self.transactions() as transaction:
-            found = await transaction.sessions.load(session_id)
+            of_owner = None if actor.may(Permission.MANAGE_USERS) else actor.id
+            found = await transaction.sessions.load(session_id, of_owner=of_owner)
             if found is None:
                 raise NotFound
             session, now = found

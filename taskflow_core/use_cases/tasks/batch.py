@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core.errors import BatchFailed, BatchResult, Fault, InvalidInput, NotFound, TaskFlowError
 from taskflow_core.fields import UNSET, check_fields
-from taskflow_core.permissions import Actor, require_assign, require_change_task, require_delete_task
+from taskflow_core.permissions import (
+    Actor,
+    require_assign,
+    require_change_task,
+    require_delete_task,
+    seen_owner,
+)
 from taskflow_core.tasks import FIELD_RULES as TASK_RULES
 from taskflow_core.tasks import Status, TaskChanges
 from taskflow_core.use_cases.tasks.assigned import keep_assigned
@@ -99,7 +105,7 @@ class ChangeTasks:
         async with self.transactions(actor.once) as transaction:
             transaction.replay()
             step = _Step(transaction, command, actor, self.clock(), self.ids)
-            tasks = await transaction.tasks.load(items, and_owners=new_owners)
+            tasks = await transaction.tasks.load(items, and_owners=new_owners, of_owner=seen_owner(actor))
             results = tuple(step.outcome(id, tasks.get(id), version) for id, version in items.items())
             if command.atomic and any(result.error for result in results):
                 raise BatchFailed(results)
