@@ -18,6 +18,7 @@ from taskflow_http.errors import MethodNotAllowed, RouteNotFound
 from taskflow_http.idempotency import Fingerprints
 from taskflow_http.operations import HttpOptions, Operation, Services
 from taskflow_http.parameters import read_query
+from taskflow_http.places import Places, handle
 from taskflow_http.table import OPERATIONS
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def create_app(
     """
     services = Services(
         use_cases=use_cases, tokens=tokens, clock=clock, limits=limits, addresses=addresses,
+        places=Places(options.user_concurrency, options.expensive_concurrency),
         cursors=Cursors(cursor_key, *older_cursor_keys), fingerprints=Fingerprints(cursor_key),
         checks=dict(checks or {}), options=options,
     )  # fmt: skip
@@ -131,7 +133,7 @@ class Resource:
             call.body = await operation.body.read(call, services.options)
         if operation.idempotent_by_key:
             call.mark = services.fingerprints.mark(call)
-        call.reply = await operation.handler(call, services)
+        call.reply = await handle(call, operation, services)
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

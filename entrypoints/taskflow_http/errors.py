@@ -11,6 +11,7 @@
     ├── RequestTimeout          request_timeout      the body did not arrive in time
     ├── ContentTooLarge         content_too_large
     ├── UnsupportedMediaType    unsupported_media_type
+    ├── TooManyConcurrent       too_many_concurrent  (a RateLimited) too many at once of one subject
     ├── HeadersTooLarge         headers_too_large
     └── InternalError           internal_error       a fault of ours; told to the log alone
 """
@@ -20,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from taskflow_core import Fault, InvalidInput, NotFound, TaskFlowError
+from taskflow_core import Fault, InvalidInput, NotFound, RateLimited, TaskFlowError
 
 STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "malformed_request": (400, "Malformed request"),
@@ -47,6 +48,7 @@ STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "idempotency_key_reused": (422, "Idempotency key reused"),
     "rate_limited": (429, "Too many requests"),
     "too_many_attempts": (429, "Too many attempts"),
+    "too_many_concurrent": (429, "Too many concurrent requests"),
     "headers_too_large": (431, "Request header fields too large"),
     "internal_error": (500, "Internal error"),
     "undeliverable": (502, "Undeliverable"),
@@ -132,6 +134,16 @@ class HeadersTooLarge(TaskFlowError):
 
     code = "headers_too_large"
     default_detail = "The header fields are too many or too long."
+
+
+class TooManyConcurrent(RateLimited):
+    """Too many requests of one user, or of one address, are under way in this process."""
+
+    code = "too_many_concurrent"
+    default_detail = "Too many of your requests are under way; wait for their answers."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=1)
 
 
 class InternalError(TaskFlowError):

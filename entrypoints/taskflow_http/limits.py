@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taskflow_http.calls import Call
     from taskflow_http.replies import Headers
 
-RouteClass = Literal["login", "refresh", "register", "api"]
+RouteClass = Literal["login", "refresh", "register", "password", "api"]
 """What routes are limited as."""
 
 
@@ -38,6 +38,7 @@ class Limits:
         login: Log-ins, by address.
         refresh: Refreshes, by address.
         register: Registrations, by address.
+        password: Changes of one's own password, by user, those that fail too.
         api: Everything that takes a token, by user; a batch counts for its items. Tokens that are not
             believed, by address.
     """
@@ -46,6 +47,7 @@ class Limits:
     login: Limit | None
     refresh: Limit | None
     register: Limit | None
+    password: Limit | None
     api: Limit | None
 
     def of(self, route_class: RouteClass) -> Limit | None:

@@ -11,6 +11,7 @@ from taskflow_core import (
     Forbidden,
     InvalidInput,
     KeyReused,
+    Overloaded,
     RateLimited,
     RequestInProgress,
     TaskFlowError,
@@ -24,6 +25,7 @@ from taskflow_http.errors import (
     InternalError,
     MalformedRequest,
     RequestTimeout,
+    TooManyConcurrent,
     UnsupportedMediaType,
 )
 from taskflow_http.openapi.headers import Part, header_reference
@@ -63,6 +65,10 @@ def errors(operation: Operation) -> list[type[TaskFlowError]]:
     found: list[type[TaskFlowError]] = [*operation.errors, InvalidInput, HeadersTooLarge, InternalError]
     if operation.secured:
         found += [Unauthenticated, RateLimited]
+    if _is_limited(operation):
+        found.append(TooManyConcurrent)
+    if operation.expensive is not None:
+        found.append(Overloaded)
     if operation.permission is not None:
         found.append(Forbidden)
     if operation.condition is not None or operation.idempotent_by_key:

@@ -170,8 +170,12 @@ OPERATIONS: Final = (
         name="changePassword",
         tag="auth",
         summary="Change one's own password",
-        description="All other sessions end. After five wrong tries in a row the next has to wait.",
+        description=(
+            "All other sessions end. After five wrong tries in a row the next has to wait. "
+            "Every try counts against a limit of its own, by user."
+        ),
         handler=change_password,
+        limit="password",
         body=Body(
             account_schemas.PasswordChange,
             example={

@@ -109,6 +109,11 @@ def _batch_item(item: UUID | schemas.BatchItem) -> BatchItem:
     return BatchItem(item.id, None if item.version is msgspec.UNSET else item.version)
 
 
+def _searches_or_leaves_own(call: Call) -> bool:
+    """Return whether a query reads long texts, or tasks of others: neither is served by one owner's index."""
+    return "search" in call.query.values or queried_owner(call) != call.actor.id
+
+
 def _cost(body: schemas.Batch) -> int:
     return len(body.items)
 
@@ -141,6 +146,7 @@ OPERATIONS: Final = (
             "Every task whose sort key does not change while one pages through is seen exactly once."
         ),
         handler=list_tasks,
+        expensive=_searches_or_leaves_own,
         parameters=parameters.named(
             (
                 parameters.enumeration("status", Status, "Those with this status."),
@@ -169,6 +175,7 @@ OPERATIONS: Final = (
         tag="tasks",
         summary="Count tasks",
         handler=count_tasks,
+        expensive=_searches_or_leaves_own,
         parameters=parameters.named((parameters.OWNER,)),
         answer=schemas.TaskStats,
         errors=(Forbidden,),
@@ -198,6 +205,7 @@ OPERATIONS: Final = (
         ),
         handler=change_tasks,
         cost=_cost,
+        expensive=lambda _: True,
         idempotent_by_key=True,
         body=Body(
             schemas.Batch,
