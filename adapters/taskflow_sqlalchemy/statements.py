@@ -85,6 +85,9 @@ FROM json_to_recordset(%(history)s::json) AS h(
   changes jsonb, request_id text)
 """
 
+LOCK_TASKS_WITHOUT_TEXTS: Final = LOCK_TASKS.replace("description", "NULL::text")
+"""A thousand descriptions are 40 MB, and most changes need none of them."""
+
 ADD_TASKS: Final = f"""
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%(tasks)s::json) AS x(

@@ -63,7 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         rate_limit_refresh: Refreshes of one address.
         rate_limit_register: Registrations of one address.
         rate_limit_password: Changes of one's own password, failed and successful, of one user.
-        rate_limit_api: Everything else, of one user; a batch counts for as many as it has items.
+        rate_limit_api: Everything else, of one user; a batch counts for as many as it has items,
+            and 16 KiB of a description for one more.
         trusted_proxies: Networks of reverse proxies that are believed who the client is.
         cors_origins: Origins whose pages may call the API from a browser.
         hsts: Whether browsers are told to come by HTTPS alone, from now on and for a year.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from taskflow_http.account_schemas import SecurityEventPage, User, UserPage
     from taskflow_http.calls import Call
     from taskflow_http.job_schemas import JobPage
-    from taskflow_http.schemas import HistoryPage, Task, TaskPage
+    from taskflow_http.schemas import HistoryPage, NewTask, Task, TaskPage, TaskPatch
 
 
 def own_id(call: Call) -> UUID:
@@ -44,6 +44,12 @@ def given(body: msgspec.Struct) -> dict[str, Any]:
     """Return the fields of a body that were given, by the core's names."""
     named = ((name, getattr(body, name)) for name in body.__struct_fields__)
     return {name: value for name, value in named if value is not msgspec.UNSET}
+
+
+def cost_of_texts(body: NewTask | TaskPatch) -> int:
+    """Return what writing a task counts for: 1, and 1 more for every 16 KiB of its description."""
+    written = body.description.encode("utf-8", "surrogatepass") if isinstance(body.description, str) else b""
+    return 1 + len(written) // (16 * 1024)
 
 
 def found(value: Task | User, call: Call) -> Reply:

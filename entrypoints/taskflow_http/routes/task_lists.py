@@ -32,7 +32,7 @@ from taskflow_http.operations import Operation, Services
 from taskflow_http.preconditions import refuse_precondition
 from taskflow_http.problems import outcome
 from taskflow_http.replies import Reply, json_reply
-from taskflow_http.routes.answers import given, page, queried_owner
+from taskflow_http.routes.answers import cost_of_texts, given, page, queried_owner
 from taskflow_http.wire_names import wire_name
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _searches_or_leaves_own(call: Call) -> bool:
 
 
 def _cost(body: schemas.Batch) -> int:
-    return len(body.items)
+    return len(body.items) * (1 if body.changes is msgspec.UNSET else cost_of_texts(body.changes))
 
 
 def _history_entry(entry: HistoryEntryView) -> schemas.HistoryEntry:

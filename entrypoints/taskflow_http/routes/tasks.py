@@ -22,7 +22,7 @@ from taskflow_http.idempotency import done_once
 from taskflow_http.operations import Condition, Operation, Services
 from taskflow_http.preconditions import at_expected_version
 from taskflow_http.replies import Reply
-from taskflow_http.routes.answers import changed, created, found, given
+from taskflow_http.routes.answers import changed, cost_of_texts, created, found, given
 
 if TYPE_CHECKING:
     from taskflow_http.calls import Call
@@ -103,6 +103,7 @@ OPERATIONS: Final = (
             "nothing makes no version and no history."
         ),
         handler=change_task,
+        cost=cost_of_texts,
         body=Body(
             schemas.TaskPatch,
             example={"status": "IN_PROGRESS", "dueDate": None},
@@ -145,6 +146,7 @@ OPERATIONS: Final = (
         tag="tasks",
         summary="Make a task",
         handler=create_task,
+        cost=cost_of_texts,
         body=Body(schemas.NewTask, example=_EXAMPLE),
         idempotent_by_key=True,
         status=201,
