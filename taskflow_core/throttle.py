@@ -9,7 +9,7 @@ from typing import Final
 FREE_FAILURES: Final = 5
 """How many in a row cost nothing: people mistype."""
 LONGEST_DELAY: Final = timedelta(minutes=5)
-"""Long enough to make guessing hopeless, short enough that nobody is locked out for good."""
+"""Of one wait: a failure after it begins the next, so an attacker who goes on can renew it."""
 FORGOTTEN_AFTER: Final = timedelta(hours=24)
 """After so long without a try the count begins anew."""
 

@@ -24,16 +24,31 @@ class MemoryTaskRepository:
     store: MemoryStore
     added: list[Task] = field(default_factory=list)
     written: list[tuple[Task, HistoryEntry]] = field(default_factory=list)
+    textless: set[UUID] = field(default_factory=set)
     told: set[tuple[UUID, datetime]] = field(default_factory=set)
     told_by: list[LedgerEntry] = field(default_factory=list)
     rearmed: set[tuple[UUID, datetime]] = field(default_factory=set)
 
-    async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
+    async def load(
+        self,
+        ids: Collection[UUID],
+        *,
+        and_owners: Collection[UUID] = (),
+        of_owner: UUID | None = None,
+        texts: bool = True,
+    ) -> Mapping[UUID, Task]:
         """Return copies; the unit alone is the lock."""
+        self.textless = set()
         if any(self.store.live_user(owner) is None for owner in and_owners):
             raise UnknownOwner
         found = (self.store.tasks[id] for id in ids if id in self.store.tasks)
-        return {task.id: replace(task) for task in found if self.store.live_user(task.user_id)}
+        chosen = [
+            task for task in found if self.store.live_user(task.user_id) and of_owner in (None, task.user_id)
+        ]
+        if texts:
+            return {task.id: replace(task) for task in chosen}
+        self.textless = {task.id for task in chosen}
+        return {task.id: replace(task, description=None) for task in chosen}
 
     def add(self, task: Task, entry: HistoryEntry, *, told: bool = False) -> None:
         """Keep a copy for `commit`."""
@@ -44,6 +59,9 @@ class MemoryTaskRepository:
 
     def save(self, task: Task, entry: HistoryEntry) -> None:
         """Keep a copy for `commit`."""
+        stored = self.store.tasks.get(task.id)
+        if stored is not None and task.id in self.textless and task.description is None:
+            task = replace(task, description=stored.description)
         self.written.append((replace(task), entry))
 
     async def tell_overdue(self, ids: Sequence[UUID], *, max_tries: int) -> Sequence[UUID]:

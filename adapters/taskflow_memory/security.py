@@ -44,7 +44,7 @@ class MemoryPasswords:
         digest = await asyncio.to_thread(_scrypt, password, salt)
         return f"{_SCHEME}${salt.hex()}${digest.hex()}"
 
-    async def verify(self, password: str, hashed: str | None) -> bool:
+    async def verify(self, password: str, hashed: str | None, *, signed_in: bool = False) -> bool:  # noqa: ARG002
         """Return whether `hashed` was made of `password`."""
         salt, expected = _parts(hashed)
         digest = await asyncio.to_thread(_scrypt, password, salt)

@@ -33,10 +33,13 @@ class MemorySessionRepository:
         session = self.store.sessions.get(session_id)
         return None if session is None else (replace(session), self.store.clock())
 
-    async def load_many(self, ids: Collection[UUID]) -> tuple[Mapping[UUID, Session], datetime]:
+    async def load_many(
+        self, ids: Collection[UUID], *, of_owner: UUID | None = None
+    ) -> tuple[Mapping[UUID, Session], datetime]:
         """Return copies and the store's time."""
         found = (self.store.sessions.get(id) for id in ids)
-        return {each.id: replace(each) for each in found if each is not None}, self.store.clock()
+        own = (each for each in found if each and of_owner in (None, each.user_id))
+        return {each.id: replace(each) for each in own}, self.store.clock()
 
     def open(self, session: Session, *, password_version: int) -> None:
         """Keep a copy for `commit`, with the password's version that was seen."""

@@ -75,6 +75,9 @@ class MemoryTransaction:
         if self._kept is not None:
             raise Replayed(self._kept.answer)
 
+    async def flush(self) -> None:
+        """Keep everything for `commit`: the store holds it anyway."""
+
     async def commit(self, result: object = None) -> None:
         """Write all of it, after everything that could refuse it was asked; then hint at what is due."""
         self.replay()

@@ -40,9 +40,12 @@ class SqlAlchemySessions:
         rows, ((now,),) = await self._unit.ask((LOCK_SESSION, {"id": session_id}), (CLOCK, {}))
         return (_session(rows[0]), now) if rows else None
 
-    async def load_many(self, ids: Collection[UUID]) -> tuple[Mapping[UUID, Session], datetime]:
+    async def load_many(
+        self, ids: Collection[UUID], *, of_owner: UUID | None = None
+    ) -> tuple[Mapping[UUID, Session], datetime]:
         """Return the sessions, locked in id order, and the server's time after that."""
-        rows, ((now,),) = await self._unit.ask((LOCK_SESSIONS, {"ids": list(ids)}), (CLOCK, {}))
+        chosen = {"ids": list(ids), "of_owner": of_owner}
+        rows, ((now,),) = await self._unit.ask((LOCK_SESSIONS, chosen), (CLOCK, {}))
         return {row[0]: _session(row) for row in rows}, now
 
     def open(self, session: Session, *, password_version: int) -> None:

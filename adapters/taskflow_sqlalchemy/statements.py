@@ -61,18 +61,21 @@ def newest_of(
     return statement.where(column >= value, last).order_by(column.desc(), id.desc())
 
 
-LOCK_OWNERS: Final = """
+_OF_OWNER: Final = "id = ANY(%(ids)s::uuid[]) AND (%(of_owner)s::uuid IS NULL OR user_id = %(of_owner)s)"
+"""Rows of other owners are left out before they are locked, so nobody waits for them."""
+
+LOCK_OWNERS: Final = f"""
 SELECT id, deleted_at IS NULL FROM users WHERE id IN (
-  SELECT user_id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) UNION SELECT unnest(%(owners)s::uuid[]))
+  SELECT user_id FROM tasks WHERE {_OF_OWNER} UNION SELECT unnest(%(owners)s::uuid[]))
 ORDER BY id FOR NO KEY UPDATE
-"""
+"""  # noqa: S608 put together from constants
 """The owners of tasks and those who are to get them. NO KEY: inserting a task must not wait for it."""
 
-LOCK_TASKS: Final = """
+LOCK_TASKS: Final = f"""
 SELECT id, user_id, title, description, status, priority, due_date,
        created_at, updated_at, completed_at, deleted_at, version
-FROM tasks WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
-"""
+FROM tasks WHERE {_OF_OWNER} ORDER BY id FOR NO KEY UPDATE
+"""  # noqa: S608 put together from constants
 
 _HISTORY: Final = """
 INSERT INTO task_history (task_id, version, id, at, actor_id, action, changes, request_id)
@@ -81,6 +84,9 @@ FROM json_to_recordset(%(history)s::json) AS h(
   task_id uuid, version int, id uuid, at timestamptz, actor_id uuid, action text,
   changes jsonb, request_id text)
 """
+
+LOCK_TASKS_WITHOUT_TEXTS: Final = LOCK_TASKS.replace("description", "NULL::text")
+"""A thousand descriptions are 40 MB, and most changes need none of them."""
 
 ADD_TASKS: Final = f"""
 WITH x AS MATERIALIZED (
@@ -200,7 +206,7 @@ SELECT {_SESSION_COLUMNS} FROM sessions WHERE id = %(id)s FOR NO KEY UPDATE
 """  # noqa: S608 put together from constants
 
 LOCK_SESSIONS: Final = f"""
-SELECT {_SESSION_COLUMNS} FROM sessions WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+SELECT {_SESSION_COLUMNS} FROM sessions WHERE {_OF_OWNER} ORDER BY id FOR NO KEY UPDATE
 """  # noqa: S608 put together from constants
 
 CLOCK: Final = "SELECT clock_timestamp()"

@@ -15,6 +15,7 @@ from taskflow_sqlalchemy.statements import (
     ADD_TASKS_AND_JOBS,
     LOCK_OWNERS,
     LOCK_TASKS,
+    LOCK_TASKS_WITHOUT_TEXTS,
     SAVE_TASKS,
 )
 
@@ -50,11 +51,19 @@ class SqlAlchemyTasks:
         self._saved: list[tuple[Task, HistoryEntry]] = []
         self._rearmed: list[Statement] = []
 
-    async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
+    async def load(
+        self,
+        ids: Collection[UUID],
+        *,
+        and_owners: Collection[UUID] = (),
+        of_owner: UUID | None = None,
+        texts: bool = True,
+    ) -> Mapping[UUID, Task]:
         """Lock owners, then tasks; see the port."""
-        parameters = {"ids": list(ids), "owners": list(and_owners)}
+        chosen = {"ids": list(ids), "of_owner": of_owner}
         owners, rows = await self._unit.ask(
-            (LOCK_OWNERS, parameters), (LOCK_TASKS, {"ids": parameters["ids"]})
+            (LOCK_OWNERS, {**chosen, "owners": list(and_owners)}),
+            (LOCK_TASKS if texts else LOCK_TASKS_WITHOUT_TEXTS, chosen),
         )
         live: dict[UUID, bool] = dict(owners)
         if not all(live.get(owner) for owner in and_owners):
@@ -86,6 +95,14 @@ class SqlAlchemyTasks:
     def rearm(self, task_id: UUID, due_date: datetime) -> None:
         """Forget at `commit` that a task was told of."""
         self._rearmed.append((REARM, {"id": task_id, "due_date": due_date}))
+
+    async def flush(self) -> None:
+        """Write what was saved, and forget it."""
+        statements = self.saved()
+        self._saved, self._rearmed = [], []
+        self._loaded.clear()
+        if statements:
+            await self._unit.ask(*statements)
 
     @property
     def adds(self) -> int:

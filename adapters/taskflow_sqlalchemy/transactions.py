@@ -207,6 +207,10 @@ class SqlAlchemyTransaction:
         """Raise `Replayed` where this request was answered before."""
         self._key.replay()
 
+    async def flush(self) -> None:
+        """Write the tasks that were saved so far, inside the unit."""
+        await self.tasks.flush()
+
     async def commit(self, result: object = None) -> None:
         """Write what was added and saved, and end: accounts first, as everywhere."""
         self._key.replay()

@@ -47,9 +47,12 @@ def create_application(container: Container) -> ASGIApp:
 
 def http_options(settings: Settings) -> taskflow_http.HttpOptions:
     """Return what the edge and the server's protocol go by."""
+    half_of_pool = max(1, settings.database_pool_size // 2)
     return taskflow_http.HttpOptions(
         request_timeout=settings.request_timeout,
         connections_max=connections_allowed(settings.max_connections, settings.database_pool_size),
+        user_concurrency=min(settings.user_concurrency, half_of_pool),
+        expensive_concurrency=half_of_pool,
         # Without it each process keeps the limits by itself.
         dispensable=frozenset({"redis"}),
         cors_origins=settings.cors_origins,
@@ -64,6 +67,7 @@ def _limits(container: Container) -> Limits:
         login=_limit("login", settings.rate_limit_login),
         refresh=_limit("refresh", settings.rate_limit_refresh),
         register=_limit("register", settings.rate_limit_register),
+        password=_limit("password", settings.rate_limit_password),
         api=_limit("api", settings.rate_limit_api),
     )
 

@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         log_format: "auto" is for people on a terminal, and JSON lines elsewhere.
         log_level: The least that is logged.
         database_pool_size: Connections of one process.
+        user_concurrency: Requests of one user (one address, where nobody is signed in) under way at a time
+            in one process, at most half of the pool; 0 lifts it.
         statement_timeout: Seconds after which PostgreSQL gives up a statement.
         request_timeout: Seconds after which the API gives up a request.
         password_cost: Of bcrypt; one more doubles the time.
@@ -61,7 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         rate_limit_login: Log-ins of one address.
         rate_limit_refresh: Refreshes of one address.
         rate_limit_register: Registrations of one address.
-        rate_limit_api: Everything else, of one user; a batch counts for as many as it has items.
+        rate_limit_password: Changes of one's own password, failed and successful, of one user.
+        rate_limit_api: Everything else, of one user; each 16 KiB of a body count for one more; a batch
+            by its items.
         trusted_proxies: Networks of reverse proxies that are believed who the client is.
         cors_origins: Origins whose pages may call the API from a browser.
         hsts: Whether browsers are told to come by HTTPS alone, from now on and for a year.
@@ -78,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
     database_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10
+    user_concurrency: Annotated[int, Meta(ge=0, le=1000)] = 4
     statement_timeout: Annotated[float, Meta(gt=0, le=600)] = 5.0
     request_timeout: Annotated[float, Meta(gt=0, le=600)] = 10.0
     password_cost: Annotated[int, Meta(ge=10, le=16)] = 12
@@ -87,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_login: RateLimit = Rate(5, 60)
     rate_limit_refresh: RateLimit = Rate(10, 60)
     rate_limit_register: RateLimit = Rate(10, 3600)
+    rate_limit_password: RateLimit = Rate(10, 3600)
     rate_limit_api: RateLimit = Rate(100, 60)
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
@@ -234,6 +240,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "rate_limit_login": check_rate,
     "rate_limit_refresh": check_rate,
     "rate_limit_register": check_rate,
+    "rate_limit_password": check_rate,
     "rate_limit_api": check_rate,
     "trusted_proxies": check_networks,
     "cors_origins": check_origins,

@@ -18,6 +18,7 @@ from taskflow_http.errors import MethodNotAllowed, RouteNotFound
 from taskflow_http.idempotency import Fingerprints
 from taskflow_http.operations import HttpOptions, Operation, Services
 from taskflow_http.parameters import read_query
+from taskflow_http.places import Places, handle
 from taskflow_http.preconditions import conditional, refuse_preconditions
 from taskflow_http.table import OPERATIONS
 
@@ -70,6 +71,7 @@ def create_app(
     """
     services = Services(
         use_cases=use_cases, tokens=tokens, clock=clock, limits=limits, addresses=addresses,
+        places=Places(options.user_concurrency, options.expensive_concurrency),
         cursors=Cursors(cursor_key, *older_cursor_keys), fingerprints=Fingerprints(cursor_key),
         checks=dict(checks or {}), options=options,
     )  # fmt: skip
@@ -136,7 +138,7 @@ class Resource:
             call.body = operation.body.read(call)
         if operation.idempotent_by_key:
             call.mark = services.fingerprints.mark(call)
-        reply = await operation.handler(call, services)
+        reply = await handle(call, operation, services)
         call.reply = conditional(call, reply) if reads else reply
 
 

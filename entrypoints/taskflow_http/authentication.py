@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core import TaskFlowError, Unauthenticated
-from taskflow_http.limits import check_decision, subject_of_user
+from taskflow_http.limits import BYTES_OF_A_REQUEST, check_decision, subject_of_user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from taskflow_core import Decision, Limit
     from taskflow_http.bodies import Body
@@ -59,7 +59,9 @@ async def _admit_user(call: Call, operation: Operation, services: Services) -> N
     if limit is None:
         call.actor = await services.use_cases.authenticate(token, call.request_id)
     elif operation.body is None or operation.cost is None or fault is not None:
-        await _authenticate_and_take(call, token, limit, subject, services)
+        cost = 1 + len(call.content) // BYTES_OF_A_REQUEST
+        taking = _take(call, limit, subject, cost, services)
+        await _authenticate_beside(taking, call, token, services)
     else:
         try:
             call.actor = await services.use_cases.authenticate(token, call.request_id)
@@ -76,10 +78,10 @@ async def _receive(call: Call, services: Services) -> None:
     await call.read_body(services.options.body_max, services.options.body_timeout)
 
 
-async def _authenticate_and_take(
-    call: Call, token: str, limit: Limit, subject: str, services: Services
+async def _authenticate_beside(
+    count: Coroutine[Any, Any, Decision], call: Call, token: str, services: Services
 ) -> None:
-    taking = asyncio.create_task(_take(call, limit, subject, 1, services))
+    taking = asyncio.create_task(count)
     try:
         call.actor = await services.use_cases.authenticate(token, call.request_id)
     except Exception:

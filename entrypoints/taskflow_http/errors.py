@@ -11,6 +11,7 @@
     ├── RequestTimeout          request_timeout      the body did not arrive in time
     ├── ContentTooLarge         content_too_large
     ├── UnsupportedMediaType    unsupported_media_type
+    ├── TooManyConcurrent       too_many_concurrent  (a RateLimited) too many at once of one subject
     ├── HeadersTooLarge         headers_too_large
     ├── NotImplementedHere      not_implemented      a method or transfer coding that nothing here knows
     └── InternalError           internal_error       a fault of ours; told to the log alone
@@ -21,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from taskflow_core import Fault, InvalidInput, NotFound, TaskFlowError
+from taskflow_core import Fault, InvalidInput, NotFound, RateLimited, TaskFlowError
 
 STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "malformed_request": (400, "Malformed request"),
@@ -48,6 +49,7 @@ STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "idempotency_key_reused": (422, "Idempotency key reused"),
     "rate_limited": (429, "Too many requests"),
     "too_many_attempts": (429, "Too many attempts"),
+    "too_many_concurrent": (429, "Too many concurrent requests"),
     "headers_too_large": (431, "Request header fields too large"),
     "internal_error": (500, "Internal error"),
     "not_implemented": (501, "Not implemented"),
@@ -145,6 +147,16 @@ class NotImplementedHere(TaskFlowError):
 
     code = "not_implemented"
     default_detail = "This server does not know the method of the request."
+
+
+class TooManyConcurrent(RateLimited):
+    """Too many requests of one user, or of one address, are under way in this process."""
+
+    code = "too_many_concurrent"
+    default_detail = "Too many of your requests are under way; wait for their answers."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=1)
 
 
 class InternalError(TaskFlowError):

@@ -12,7 +12,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from taskflow_core import Limit, Origin, RateLimited
 from taskflow_core.ports.rate_limits import RateLimits
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from taskflow_http.calls import Call
     from taskflow_http.replies import Headers
 
-RouteClass = Literal["login", "refresh", "register", "api"]
+RouteClass = Literal["login", "refresh", "register", "password", "api"]
 """What routes are limited as."""
+
+BYTES_OF_A_REQUEST: Final = 16 * 1024
+"""A request counts as one more for each of these in its body, an item of a batch for those it writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class Limits:
         login: Log-ins, by address.
         refresh: Refreshes, by address.
         register: Registrations, by address.
+        password: Changes of one's own password, by user, those that fail too.
         api: Everything that takes a token, by user; a batch counts for its items. Tokens that are not
             believed, by address.
     """
@@ -46,6 +50,7 @@ class Limits:
     login: Limit | None
     refresh: Limit | None
     register: Limit | None
+    password: Limit | None
     api: Limit | None
 
     def of(self, route_class: RouteClass) -> Limit | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from taskflow_core.ports.time import Clock
     from taskflow_http.cursors import Cursors
     from taskflow_http.idempotency import Fingerprints
+    from taskflow_http.places import Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,9 @@ class HttpOptions:
         check_timeout: Seconds that each readiness check may take.
         dispensable: Which readiness checks may fail with everything still served.
         body_max: Bytes of a body.
+        user_concurrency: Requests of one user (one address, where nobody is signed in) under way at a time;
+            0 lifts this bound and the next.
+        expensive_concurrency: Expensive requests of everybody under way at a time.
         cors_origins: Whose pages may call, such as https://app.example.com; see `Cors`.
         hsts_seconds: For how long browsers are to come by TLS only; 0 where this is served without TLS too.
             To be set where TLS ends, here or in a proxy: whether a request came by it is not asked.
@@ -49,6 +53,8 @@ class HttpOptions:
     check_timeout: float = 2.0
     dispensable: frozenset[str] = frozenset()
     body_max: int = 1024 * 1024
+    user_concurrency: int = 4
+    expensive_concurrency: int = 5
     cors_origins: tuple[str, ...] = ()
     hsts_seconds: int = 0
 
@@ -65,6 +71,7 @@ class Services:
     tokens: AccessTokens
     clock: Clock
     limits: Limits
+    places: Places
     addresses: Addresses
     cursors: Cursors
     fingerprints: Fingerprints
@@ -84,7 +91,8 @@ class Operation:
         name: Unique; `operationId` in the document.
         secured: Whether it takes a bearer token, and so is limited by user.
         permission: What one must hold for it whatever it is about; the use case looks too.
-        limit: What it is limited as, by address, where it takes none.
+        limit: What it is limited as: by address where it takes no token; else by user, beside `api`.
+        expensive: Whether a request may keep a connection busy for long; see `places`.
         cost: What a body counts for, where that is not one request.
         parameters: Of the query string; all others are refused.
         ignores_query: Whether the query string is not even read, since probes and balancers add to it.
@@ -108,6 +116,7 @@ class Operation:
     secured: bool = True
     permission: Permission | None = None
     limit: RouteClass | None = None
+    expensive: Callable[[Call], bool] | None = None
     cost: Callable[[Any], int] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     body: Body[Any] | None = None

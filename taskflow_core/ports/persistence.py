@@ -28,13 +28,25 @@ if TYPE_CHECKING:
 class TaskRepository(Protocol):
     """The tasks of one unit of work."""
 
-    async def load(self, ids: Collection[UUID], *, and_owners: Collection[UUID] = ()) -> Mapping[UUID, Task]:
+    async def load(
+        self,
+        ids: Collection[UUID],
+        *,
+        and_owners: Collection[UUID] = (),
+        of_owner: UUID | None = None,
+        texts: bool = True,
+    ) -> Mapping[UUID, Task]:
         """Return those of the tasks that exist, deleted ones too, locked until the end of the unit.
+
+        With `of_owner`, tasks of other owners are neither returned nor locked nor waited for: a caller who
+        may not see a task must not wait for those who may.
+        Without `texts` descriptions are not read: they are None, and `save` leaves the stored ones alone.
 
         Tasks of accounts marked as deleted do not exist here, though they wait for `Upkeep.remove`.
         Their owners are locked before them, and so are `and_owners` (who are to get tasks):
         owners in id order, then tasks in id order, so that no two units deadlock.
-        Call it once in a unit, before anything is added or saved.
+        Call it before anything is added or saved. Call it again only for tasks that it locked already, when
+        what was saved is flushed.
 
         Raises:
             UnknownOwner: One of `and_owners` does not exist.
@@ -106,8 +118,13 @@ class SessionRepository(Protocol):
         """
         ...
 
-    async def load_many(self, ids: Collection[UUID]) -> tuple[Mapping[UUID, Session], datetime]:
-        """Return those of the sessions that exist by id, locked in id order, and the time; see `load`."""
+    async def load_many(
+        self, ids: Collection[UUID], *, of_owner: UUID | None = None
+    ) -> tuple[Mapping[UUID, Session], datetime]:
+        """Return those of the sessions that exist by id, locked in id order, and the time; see `load`.
+
+        With `of_owner`, sessions of other users are neither returned nor locked nor waited for.
+        """
         ...
 
     def open(self, session: Session, *, password_version: int) -> None:
@@ -183,6 +200,13 @@ class Transaction(Protocol):
 
         To be called once who asks is known to be allowed to, and before anything is judged that the request
         itself may have changed, such as versions.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Write the tasks that were saved so far, inside the unit, and forget them.
+
+        So that a unit that writes many long texts need not hold them all; nothing is kept before `commit`.
         """
         ...
 

@@ -23,10 +23,11 @@ class PasswordHasher(Protocol):
         """
         ...
 
-    async def verify(self, password: str, hashed: str | None) -> bool:
+    async def verify(self, password: str, hashed: str | None, *, signed_in: bool = False) -> bool:
         """Return whether `hashed` was made of `password`; a damaged hash matches nothing.
 
         None stands for an account that does not exist: the answer is False after the same work.
+        With `signed_in` the work waits in the line of `hash`, so that log-ins do not wait behind it.
 
         Raises:
             Overloaded: Too many wait for a hash already.

@@ -10,21 +10,31 @@ import pytest
 from contracts.persistence import Persistence
 from support.samples import NOW, OPERATOR, SettableClock, entry_of, new_id, new_task, new_user
 from taskflow_core import (
+    Actor,
     Batch,
     BatchAction,
+    BatchFailed,
     BatchItem,
+    ChangeTask,
     ChangeTasks,
     ChangeUser,
     Contention,
+    DeleteTask,
     DeleteUser,
     EmailTaken,
+    EndSession,
     LastAdmin,
+    NotFound,
     Origin,
+    RestoreTask,
     Role,
     Status,
+    TaskChange,
     TaskChanges,
+    TaskDeletion,
     TaskFlowError,
     TaskQuery,
+    TaskRestoration,
     UnknownOwner,
     UserChange,
     UserChanges,
@@ -193,6 +203,35 @@ async def test_a_purge_waits_for_nobody(concurrent_persistence: Persistence) -> 
         while_held = await persistence.purge_all()
     assert while_held <= 1
     assert while_held + await persistence.purge_all() == 2 + 1
+
+
+async def test_a_stranger_is_refused_without_waiting_for_the_owners_locks(
+    concurrent_persistence: Persistence,
+) -> None:
+    persistence, ids = concurrent_persistence, Uuid7()
+    owner, stranger = await persistence.new_user(), await persistence.new_user()
+    task, session = await persistence.new_task(owner.id), await persistence.open_session(owner.id)
+    actor, transactions = Actor.of(stranger.id, Role.USER), persistence.transactions
+    title = TaskChanges(title="mine")
+    batches = (
+        Batch(action=BatchAction.UPDATE, items=(BatchItem(task.id),), changes=title),
+        Batch(action=BatchAction.COMPLETE, items=(BatchItem(task.id, 1),)),
+        Batch(action=BatchAction.DELETE, items=(BatchItem(task.id),)),
+    )
+    async with transactions() as unit, asyncio.timeout(10):
+        await unit.tasks.load([task.id])
+        await unit.sessions.load(session.id)
+        refused = await outcomes(
+            ChangeTask(transactions, clock, ids)(TaskChange(task.id, title), actor),
+            ChangeTask(transactions, clock, ids)(
+                TaskChange(task.id, TaskChanges(user_id=stranger.id)), actor
+            ),
+            DeleteTask(transactions, clock, ids)(TaskDeletion(task.id), actor),
+            RestoreTask(transactions, clock, ids)(TaskRestoration(task.id), actor),
+            EndSession(transactions)(session.id, actor),
+            *(ChangeTasks(transactions, clock, ids)(batch, actor) for batch in batches),
+        )
+    assert refused == [*[NotFound] * 5, *[BatchFailed] * 3]
 
 
 async def test_reads_see_only_what_is_committed(concurrent_persistence: Persistence) -> None:

@@ -109,6 +109,49 @@ class TestLoading:
         async with persistence.transactions() as unit:
             assert await unit.tasks.load([]) == {}
 
+    async def test_without_texts_descriptions_are_left_out_and_left_alone(
+        self, persistence: Persistence
+    ) -> None:
+        owner = await persistence.new_user()
+        task = await persistence.new_task(owner.id, description="long")
+        async with persistence.transactions() as unit:
+            loaded = (await unit.tasks.load([task.id], texts=False))[task.id]
+            assert loaded == replace(task, description=None)
+            changes = TaskChanges(title="changed")
+            entry = loaded.change(changes, entry_id=new_id(), actor=OPERATOR, now=LATER)
+            assert entry is not None
+            unit.tasks.save(loaded, entry)
+            await unit.commit()
+        stored = await persistence.task(task.id)
+        assert stored is not None
+        assert (stored.title, stored.description) == ("changed", "long")
+
+    @pytest.mark.parametrize("kept", [True, False])
+    async def test_what_was_flushed_is_kept_by_the_commit_alone(
+        self, persistence: Persistence, *, kept: bool
+    ) -> None:
+        owner = await persistence.new_user()
+        tasks = [await persistence.new_task(owner.id, description="before") for _ in range(2)]
+        async with persistence.transactions() as unit:
+            await unit.tasks.load([task.id for task in tasks], texts=False)
+            for task in tasks:
+                loaded = (await unit.tasks.load([task.id]))[task.id]
+                changes = TaskChanges(description=None)
+                entry = loaded.change(changes, entry_id=new_id(), actor=OPERATOR, now=LATER)
+                assert entry is not None
+                unit.tasks.save(loaded, entry)
+                await unit.flush()
+            seen = await persistence.task_reads.task(tasks[0].id, owner=None)
+            assert seen is not None
+            assert seen.description == "before"
+            if kept:
+                await unit.commit()
+        expected = (None, 2, 2) if kept else ("before", 1, 1)
+        for task in tasks:
+            stored = await persistence.task(task.id)
+            assert stored is not None
+            assert (stored.description, stored.version, len(await persistence.history(task.id))) == expected
+
     async def test_a_thousand_at_once_come_back(self, persistence: Persistence) -> None:
         owner = await persistence.new_user()
         tasks = [new_task(owner.id) for _ in range(1_000)]

@@ -79,7 +79,7 @@ def let_pass(seconds: float) -> None:
 
 def limits(rate_limits: RateLimits | None = None, **rates: str) -> Limits:
     """Return limits such as `api="5/minute"`; those not named are off."""
-    classes = ("login", "refresh", "register", "api")
+    classes = ("login", "refresh", "register", "password", "api")
     named = {name: Limit(name, Rate.parse(rates[name])) if name in rates else None for name in classes}
     return Limits(rate_limits=rate_limits or MemoryRateLimits(), **named)
 

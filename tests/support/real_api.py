@@ -89,7 +89,9 @@ def settings_of(database_url: str, redis_url: str, **given: Any) -> Settings:
         "rate_limit_login": None,
         "rate_limit_refresh": None,
         "rate_limit_register": None,
+        "rate_limit_password": None,
         "rate_limit_api": None,
+        "user_concurrency": 0,
     }
     return Settings(**fields | given)
 

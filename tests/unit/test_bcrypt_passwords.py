@@ -54,10 +54,35 @@ async def test_who_finds_the_queue_full_is_told_at_once(hasher: BcryptPasswords,
     with pytest.raises(Overloaded):
         await hasher.hash("three")
     with pytest.raises(Overloaded):
-        await hasher.verify("three", None)
+        await hasher.verify("three", None, signed_in=True)
     slow.let_go.set()
     assert [await working, await waiting] == ["one at 4", "two at 4"]
     assert await hasher.hash("three") == "three at 4"
+
+
+async def test_log_ins_do_not_wait_for_new_passwords(slow: SlowHash) -> None:
+    hasher = BcryptPasswords(cost=4, threads=2, queue=1)
+    changes = [await begin(hasher, "one"), await begin(hasher, "two")]
+    for refused in (hasher.hash("three"), hasher.verify("three", None, signed_in=True)):
+        with pytest.raises(Overloaded):
+            await refused
+    async with asyncio.timeout(60):
+        assert not await hasher.verify("of a log-in", None)
+    slow.let_go.set()
+    assert await asyncio.gather(*changes) == ["one at 4", "two at 4"]
+    hasher.close()
+
+
+async def test_no_more_passwords_are_hashed_at_a_time_than_there_are_threads(slow: SlowHash) -> None:
+    hasher = BcryptPasswords(cost=4, threads=1, queue=1)
+    change = await begin(hasher, "one")
+    await asyncio.to_thread(slow.begun.wait)
+    log_in = asyncio.create_task(hasher.verify("of a log-in", None))
+    done, _ = await asyncio.wait([log_in], timeout=0.2)
+    assert not done
+    slow.let_go.set()
+    assert (await change, await log_in) == ("one at 4", False)
+    hasher.close()
 
 
 async def test_work_keeps_its_place_when_nobody_waits_for_it(hasher: BcryptPasswords, slow: SlowHash) -> None:
@@ -165,7 +190,7 @@ async def test_in_a_storm_who_finds_no_place_is_refused_without_waiting_for_anyt
     working, waiting = await begin(hasher, "one"), await begin(hasher, "two")
     for _ in range(1_000):
         with pytest.raises(Overloaded):
-            hasher.verify("password", None).send(None)
+            hasher.hash("password").send(None)
     slow.let_go.set()
     assert [await working, await waiting] == ["one at 4", "two at 4"]
 

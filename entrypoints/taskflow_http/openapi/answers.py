@@ -15,6 +15,7 @@ from taskflow_core import (
     Forbidden,
     InvalidInput,
     KeyReused,
+    Overloaded,
     RateLimited,
     RequestInProgress,
     TaskFlowError,
@@ -29,6 +30,7 @@ from taskflow_http.errors import (
     InternalError,
     MalformedRequest,
     RequestTimeout,
+    TooManyConcurrent,
     UnsupportedMediaType,
 )
 from taskflow_http.openapi.headers import Part, header_reference
@@ -63,25 +65,24 @@ def answers(operation: Operation) -> Part:
 
 def errors(operation: Operation) -> list[type[TaskFlowError]]:
     """Return what may go wrong: what the table says, and what the edge adds to it."""
-    found: list[type[TaskFlowError]] = [*operation.errors, HeadersTooLarge, InternalError]
-    if not operation.ignores_query:
+    changes, has_body = operation.method != "GET", operation.body is not None
+    reaches_store = operation.secured or has_body
+    added: list[tuple[bool, list[type[TaskFlowError]]]] = [
+        (True, [HeadersTooLarge, InternalError]),
         # An unknown query parameter is refused.
-        found.append(InvalidInput)
-    if operation.secured:
-        found += [Unauthenticated, RateLimited]
-    if operation.permission is not None:
-        found.append(Forbidden)
-    if operation.versioned:
-        found.append(VersionMismatch)
-    if operation.versioned or operation.method != "GET":
-        found.append(MalformedRequest)
-    if operation.idempotent_by_key:
-        found += [RequestInProgress, KeyReused]
-    if operation.body is not None:
-        found += [MalformedRequest, RequestTimeout, ContentTooLarge, UnsupportedMediaType]
-    if operation.secured or operation.body is not None:
-        found += [Unavailable, DeadlineExceeded]
-        found += [] if operation.method == "GET" else [Contention]
+        (not operation.ignores_query, [InvalidInput]),
+        (operation.secured, [Unauthenticated, RateLimited]),
+        (_is_limited(operation), [TooManyConcurrent]),
+        (operation.expensive is not None, [Overloaded]),
+        (operation.permission is not None, [Forbidden]),
+        (operation.versioned, [VersionMismatch]),
+        (operation.versioned or changes, [MalformedRequest]),
+        (operation.idempotent_by_key, [RequestInProgress, KeyReused]),
+        (has_body, [MalformedRequest, RequestTimeout, ContentTooLarge, UnsupportedMediaType]),
+        (reaches_store, [Unavailable, DeadlineExceeded]),
+        (reaches_store and changes, [Contention]),
+    ]
+    found = [*operation.errors, *(error for holds, more in added if holds for error in more)]
     return list(dict.fromkeys(found))
 
 

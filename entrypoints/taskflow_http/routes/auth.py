@@ -172,6 +172,7 @@ OPERATIONS: Final = (
         summary="Change the caller's password",
         description="Ends all other sessions. After five wrong tries in a row the next must wait.",
         handler=change_password,
+        limit="password",
         body=Body(
             account_schemas.PasswordChange,
             example={

@@ -29,6 +29,7 @@ from taskflow_http import parameters, schemas
 from taskflow_http.bodies import Body
 from taskflow_http.errors import InvalidCursor, InvalidRequest, MalformedRequest
 from taskflow_http.idempotency import done_once
+from taskflow_http.limits import BYTES_OF_A_REQUEST
 from taskflow_http.operations import Operation, Services
 from taskflow_http.problems import outcome
 from taskflow_http.replies import Reply, json_reply
@@ -112,8 +113,15 @@ def _batch_item(item: UUID | schemas.BatchItem) -> BatchItem:
     return BatchItem(item.id, None if item.version is msgspec.UNSET else item.version)
 
 
+def _searches_or_leaves_own(call: Call) -> bool:
+    """Return whether a query reads long texts, or tasks of others: neither is served by one owner's index."""
+    return "search" in call.query.values or queried_owner(call) != call.actor.id
+
+
 def _cost(body: schemas.Batch) -> int:
-    return len(body.items)
+    text = None if body.changes is msgspec.UNSET else body.changes.description
+    written = len(text.encode()) if isinstance(text, str) else 0
+    return len(body.items) * (1 + written // BYTES_OF_A_REQUEST)
 
 
 def _history_entry(entry: HistoryEntryView) -> schemas.HistoryEntry:
@@ -144,6 +152,7 @@ OPERATIONS: Final = (
             "direction. A task whose sort key does not change is on exactly one page."
         ),
         handler=list_tasks,
+        expensive=_searches_or_leaves_own,
         parameters=parameters.named(
             (
                 parameters.enumerations("status", Status, "Only tasks with one of these statuses."),
@@ -176,6 +185,7 @@ OPERATIONS: Final = (
         summary="Count tasks",
         description="By status and by priority, and how many are overdue.",
         handler=count_tasks,
+        expensive=_searches_or_leaves_own,
         parameters=parameters.named((parameters.OWNER,)),
         answer=schemas.TaskStats,
         errors=(Forbidden,),
@@ -205,6 +215,7 @@ OPERATIONS: Final = (
         ),
         handler=change_tasks,
         cost=_cost,
+        expensive=lambda _: True,
         idempotent_by_key=True,
         body=Body(
             schemas.Batch,

@@ -58,6 +58,11 @@ class SetPassword:
     clock: Clock
     ids: Ids
 
+    def check(self, user: UserView, new: str, *, field: str) -> None:
+        """Raise `InvalidInput` where the new password breaks a rule; it is called `field` in the fault."""
+        rule = partial(check_new_password, email=user.email, name=user.name, common=self.common)
+        check_fields({field: rule}, {field: new})
+
     async def __call__(self, user: UserView, new: str, actor: Actor, *, seen: int | None, field: str) -> None:
         """Set it.
 
@@ -68,8 +73,7 @@ class SetPassword:
             seen: The password's version that was proved to be known; None where that is not asked.
             field: What the new password is called in a fault.
         """
-        rule = partial(check_new_password, email=user.email, name=user.name, common=self.common)
-        check_fields({field: rule}, {field: new})
+        self.check(user, new, field=field)
         hashed = await self.passwords.hash(new)
         async with self.transactions() as transaction:
             users, actor = await load_users(transaction, actor, [user.id])
@@ -111,13 +115,15 @@ class ChangePassword:
         found = None if user is None else await self.users.credentials(user.email, Origin())
         if found is None:
             raise Unauthenticated
+        # Before any hash: a refused password must not cost one.
+        self.set_password.check(found.user, command.new, field="new_password")
         subject = f"password of {found.user.id}"
         attempt = await self.attempts.begin(subject)
         if attempt.wait:
             raise TooManyAttempts(attempt.wait.total_seconds())
         current = command.current[: PASSWORD_MAX + 1]
         try:
-            matches = await self.set_password.passwords.verify(current, found.password_hash)
+            matches = await self.set_password.passwords.verify(current, found.password_hash, signed_in=True)
         except Overloaded:
             await self.attempts.give_back(subject)
             raise

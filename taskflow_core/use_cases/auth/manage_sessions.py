@@ -62,7 +62,8 @@ class EndSession:
             # Who ends another session than the one that asks must still be allowed to; users before sessions.
             owners = [actor.id] if actor.id is not None and len(ids) > 1 else []
             users = await transaction.users.load_many(owners) if owners else {}
-            sessions, now = await transaction.sessions.load_many(ids)
+            of_owner = None if actor.may(Permission.MANAGE_USERS) else actor.id
+            sessions, now = await transaction.sessions.load_many(ids, of_owner=of_owner)
             if owners:
                 actor = current_actor(actor, users, sessions, now)
             session = sessions.get(session_id)

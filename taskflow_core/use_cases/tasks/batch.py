@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core.errors import BatchFailed, BatchResult, Fault, InvalidInput, NotFound, TaskFlowError
@@ -14,13 +16,14 @@ from taskflow_core.permissions import (
     require_change_task,
     require_delete_task,
     require_take,
+    seen_owner,
 )
 from taskflow_core.tasks import FIELD_RULES as TASK_RULES
 from taskflow_core.tasks import Status, TaskChanges
 from taskflow_core.use_cases.tasks.assigned import keep_assigned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from taskflow_core.tasks import HistoryEntry, Task
 
 BATCH_MAX: Final = 1_000
+TEXTS_AT_ONCE: Final = 25
+"""How many tasks are loaded and written at a time where descriptions change: each may be 40 KB, thrice."""
 
 
 class BatchAction(StrEnum):
@@ -84,7 +89,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class ChangeTasks:
-    """Do the same to many tasks, in one transaction of a fixed number of statements."""
+    """Do the same to many tasks, in one transaction.
+
+    The number of statements is fixed, unless descriptions change: then there are three more for every
+    `TEXTS_AT_ONCE` tasks, so that memory and each turn of the event loop stay bounded.
+    """
 
     transactions: Transactions
     clock: Clock
@@ -105,9 +114,17 @@ class ChangeTasks:
         async with self.transactions(actor.once) as transaction:
             transaction.replay()
             step = _Step(transaction, command, actor, self.clock(), self.ids)
-            tasks = await transaction.tasks.load(items, and_owners=new_owners)
-            results = tuple(step.outcome(id, tasks.get(id), version) for id, version in items.items())
-            if command.atomic and any(result.error for result in results):
+            load = partial(transaction.tasks.load, and_owners=new_owners, of_owner=seen_owner(actor))
+            tasks = await load(items, texts=False)
+            if command.changes.description is UNSET:
+                results = step.outcomes(items, tasks)
+            else:
+                # All are locked by now, in order; their long texts come and go a few at a time.
+                results = ()
+                for part in _parts(items):
+                    results += step.outcomes(part, await load(part))
+                    await transaction.flush()
+            if step.failed and command.atomic:
                 raise BatchFailed(results)
             await transaction.commit(results)
         return results
@@ -123,19 +140,26 @@ class _Step:
     now: datetime
     ids: Ids
     changes: TaskChanges = field(init=False)
+    failed: bool = False
 
     def __post_init__(self) -> None:
         completes = self.command.action is BatchAction.COMPLETE
         self.changes = TaskChanges(status=Status.COMPLETED) if completes else self.command.changes
 
-    def outcome(self, id: UUID, task: Task | None, version: int | None) -> BatchResult:
+    def outcomes(
+        self, items: Mapping[UUID, int | None], tasks: Mapping[UUID, Task]
+    ) -> tuple[BatchResult, ...]:
+        return tuple(self._outcome(id, tasks.get(id), version) for id, version in items.items())
+
+    def _outcome(self, id: UUID, task: Task | None, version: int | None) -> BatchResult:
         try:
             if task is None:
                 raise NotFound
             entry = self._apply(task, version)
         except TaskFlowError as error:
+            self.failed = True
             return BatchResult(id, error)
-        if entry is not None:
+        if entry is not None and not (self.failed and self.command.atomic):
             self.transaction.tasks.save(task, entry)
             keep_assigned(self.transaction, task, entry, self.actor, self.ids)
         return BatchResult(id)
@@ -151,6 +175,12 @@ class _Step:
         if deletes:
             return task.delete(entry_id=entry_id, actor=self.actor, now=self.now)
         return task.change(self.changes, entry_id=entry_id, actor=self.actor, now=self.now)
+
+
+def _parts(items: Mapping[UUID, int | None]) -> Iterator[dict[UUID, int | None]]:
+    rest = iter(items.items())
+    while part := dict(islice(rest, TEXTS_AT_ONCE)):
+        yield part
 
 
 def _checked(command: Batch) -> dict[UUID, int | None]:

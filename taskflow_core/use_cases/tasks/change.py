@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from taskflow_core.errors import NotFound
 from taskflow_core.fields import UNSET
-from taskflow_core.permissions import Actor, require_assign, require_change_task, require_take
+from taskflow_core.permissions import (
+    Actor,
+    require_assign,
+    require_change_task,
+    require_take,
+    seen_owner,
+)
 from taskflow_core.tasks import TaskChanges, TaskView
 from taskflow_core.use_cases.tasks.assigned import keep_assigned
 
@@ -55,7 +61,9 @@ class ChangeTask:
         for owner in new_owners:
             require_assign(actor, owner)
         async with self.transactions() as transaction:
-            loaded = await transaction.tasks.load([command.task_id], and_owners=new_owners)
+            loaded = await transaction.tasks.load(
+                [command.task_id], and_owners=new_owners, of_owner=seen_owner(actor)
+            )
             task = loaded.get(command.task_id)
             if task is None:
                 raise NotFound

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskflow_core.errors import NotFound
-from taskflow_core.permissions import Actor, require_delete_task
+from taskflow_core.permissions import Actor, require_delete_task, seen_owner
 from taskflow_core.tasks import TaskView
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class TaskRestoration:
 
 
 async def _load(transaction: Transaction, task_id: UUID, actor: Actor) -> Task:
-    task = (await transaction.tasks.load([task_id])).get(task_id)
+    task = (await transaction.tasks.load([task_id], of_owner=seen_owner(actor))).get(task_id)
     if task is None:
         raise NotFound
     require_delete_task(actor, task.user_id)

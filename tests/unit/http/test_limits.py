@@ -176,3 +176,32 @@ async def test_who_asks_comes_before_how_often(world: World) -> None:
 
     assert answer.status_code == 401
     assert answer.headers["ratelimit"] == '"api";r=0;t=60'
+
+
+@pytest.mark.parametrize(("length", "cost"), [(1, 1), (10_000, 3)])
+async def test_long_texts_count_for_their_bytes(world: World, length: int, cost: int) -> None:
+    ids = [str(await world.task("user")) for _ in range(4)]
+    text, remaining = {"description": "\U0001f300" * length}, []
+    async with limited(world, api="100/minute") as client:
+        for method, path, body in (
+            ("POST", "/tasks", {"title": "x"} | text),
+            ("PATCH", f"/tasks/{ids[0]}", text),
+            ("POST", "/tasks/batch", {"action": "update", "tasks": ids, "set": text}),
+        ):
+            answer = await client.request(method, path, json=body, headers=world.headers("user"))
+            assert answer.is_success
+            remaining.append(answer.headers["ratelimit"])
+    spent = (cost, 2 * cost, 6 * cost)
+    assert [told.split(";")[1] for told in remaining] == [f"r={100 - units}" for units in spent]
+
+
+async def test_password_changes_have_a_limit_of_their_own_failed_ones_too(world: World) -> None:
+    body = {"currentPassword": PASSWORD, "newPassword": "user@example.com"}
+    async with limited(world, password="2/hour") as client:
+        answers = [
+            await client.post("/auth/password", json=body, headers=world.headers("user")) for _ in range(3)
+        ]
+        other = await client.post("/auth/password", json=body, headers=world.headers("other"))
+    assert [answer.status_code for answer in answers] == [422, 422, 429]
+    assert told(answers[2]) == (429, '"password";q=2;w=3600', '"password";r=0;t=3600', "1800")
+    assert other.status_code == 204
