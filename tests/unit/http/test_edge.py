@@ -314,6 +314,6 @@ async def test_a_user_agent_is_read_as_utf_8_where_it_is(world: World, sent: byt
     body = {"email": "user@example.com", "password": PASSWORD}
     await world.client.post("/auth/login", json=body, headers={"User-Agent": sent})  # type: ignore[dict-item]
 
-    sessions = (await world.send("user", "GET", "/sessions")).json()["data"]
+    sessions = (await world.send("user", "GET", "/auth/sessions")).json()["data"]
 
     assert kept in {session["userAgent"] for session in sessions}
