@@ -312,7 +312,7 @@ async def test_requests_side_by_side_keep_their_ids(world: World) -> None:
 )
 async def test_a_user_agent_is_read_as_utf_8_where_it_is(world: World, sent: bytes, kept: str) -> None:
     body = {"email": "user@example.com", "password": PASSWORD}
-    await world.client.post("/auth/login", json=body, headers={"User-Agent": sent})  # type: ignore[dict-item]
+    await world.client.post("/auth/login", json=body, headers=[(b"user-agent", sent)])
 
     sessions = (await world.send("user", "GET", "/auth/sessions")).json()["data"]
 
