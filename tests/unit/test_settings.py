@@ -46,6 +46,7 @@ def test_every_setting_is_read_from_its_variable() -> None:
         "TASKFLOW_JWT_SECRET": f"{SECRET}, {SECRET}-older",
         "TASKFLOW_HOST": "0.0.0.0",
         "TASKFLOW_PORT": "8080",
+        "TASKFLOW_MAX_CONNECTIONS": "2000",
         "TASKFLOW_LOG_FORMAT": "json",
         "TASKFLOW_LOG_LEVEL": "debug",
         "TASKFLOW_DATABASE_POOL_SIZE": "20",

@@ -303,3 +303,17 @@ async def test_requests_side_by_side_keep_their_ids(world: World) -> None:
     )
 
     assert [answer.json()["requestId"] for answer in answers] == [f"r{i}" for i in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("Zürich/1".encode(), "Zürich/1"), ("Zürich/1".encode("latin-1"), "Zürich/1"), (b"plain", "plain")],
+    ids=["UTF-8", "ISO 8859-1", "ASCII"],
+)
+async def test_a_user_agent_is_read_as_utf_8_where_it_is(world: World, sent: bytes, kept: str) -> None:
+    body = {"email": "user@example.com", "password": PASSWORD}
+    await world.client.post("/auth/login", json=body, headers=[(b"user-agent", sent)])
+
+    sessions = (await world.send("user", "GET", "/auth/sessions")).json()["data"]
+
+    assert kept in {session["userAgent"] for session in sessions}
