@@ -281,7 +281,7 @@ def test_who_has_a_task_that_falls_overdue_is_told_within_seconds(place: Path, s
 
 
 def test_a_server_that_dies_is_started_again(place: Path, start: Start) -> None:
-    dev = start()
+    dev = start(env={"TASKFLOW_LOG_FORMAT": "json"})
     before = dev.titles()
     # Its children have the same command line, until each has a title of its own.
     postgres = int((place / ".taskflow/postgres/data/postmaster.pid").read_text().split()[0])
