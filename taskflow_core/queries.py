@@ -146,8 +146,8 @@ class TaskQuery:
         owner: Whose; None for everyone's.
         status: One, or several of which a task must have one; None for any.
         priority: Likewise.
-        search: A substring of title or description, any letter case (Unicode case folding);
-            nothing in it is special.
+        search: A substring of title or description by canonical caseless matching (Unicode D145), in
+            composed form, so that `e` is no part of `é`; nothing in it is special.
         created_from: Inclusive, as all the `_from`.
         created_to: Exclusive, as all the `_to`.
         overdue: True for the overdue only, False for the others, None for both.
@@ -179,7 +179,7 @@ class UserQuery:
     """Which users, in which order; accounts marked as deleted are in none.
 
     Attributes:
-        search: A substring of email or name, any letter case.
+        search: A substring of email or name, matched as that of a `TaskQuery`.
     """
 
     search: str | None = None

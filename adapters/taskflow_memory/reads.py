@@ -6,6 +6,7 @@ import operator
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from unicodedata import normalize
 
 from taskflow_core import (
     Credentials,
@@ -153,7 +154,12 @@ def _within(time: datetime | None, start: datetime | None, end: datetime | None)
 
 
 def _contains(search: str | None, *texts: str) -> bool:
-    return search is None or any(search.casefold() in text.casefold() for text in texts)
+    return search is None or any(_folded(search) in _folded(text) for text in texts)
+
+
+def _folded(text: str) -> str:
+    """Return what canonically equivalent texts have in common in any letter case (Unicode D145)."""
+    return normalize("NFC", normalize("NFD", text).casefold())
 
 
 def _page(

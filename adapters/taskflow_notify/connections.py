@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, Final
 
-from aiosmtplib import SMTP, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import SMTP, SMTPHeloError, SMTPResponseException, SMTPServerDisconnected
 
 from taskflow_core.errors import Unavailable
 from taskflow_notify.contents import hand_over
@@ -22,6 +22,8 @@ was cut off in between would cost the next mail its deadline."""
 IDLE_MOST: Final = 4
 """How many wait at a time: as many as a worker has jobs at a time unless it is told otherwise."""
 GOODBYE_SECONDS: Final = 1.0
+_UNKNOWN_COMMAND: Final = frozenset({500, 502})
+"""To EHLO, from a server that knows HELO only (RFC 5321 section 2.2.1)."""
 _CLOSING: Final = 421
 """Such as after a number of mails (RFC 5321 section 3.8)."""
 
@@ -139,7 +141,12 @@ class SmtpConnections:
         return smtp
 
     async def _introduce(self, smtp: SMTP) -> None:
-        await smtp.ehlo()
+        try:
+            await smtp.ehlo()
+        except SMTPHeloError as error:
+            if error.code not in _UNKNOWN_COMMAND:
+                raise
+            await smtp.helo()
         if self._server.security is Security.STARTTLS:
             if not smtp.supports_extension("starttls"):
                 raise Unavailable("The mail server offers no encryption (STARTTLS).")

@@ -8,16 +8,16 @@ is given for one of its own, decodes it, and writes the line ends that come out 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC
-from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
 from taskflow_core.errors import Unaddressable, Undeliverable
-from taskflow_notify.lines import in_a_line, looks_like_a_link, unlinked
+from taskflow_notify.lines import in_a_line, letters, looks_like_a_link, unlinked
 from taskflow_notify.words import Words
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 NAME_MAX: Final = 64
 SUBJECT_MAX: Final = 120
+_FOLD: Final = "\r\n "
+_LINE_MAX: Final = 76
+"""Characters of a line with an encoded word in it (RFC 2047 section 2)."""
+_WORD_MAX: Final = 39
+"""Bytes before encoding: with 64 characters a word is below RFC 2047's 75, and `Subject: ` fits before it."""
 _FORBIDDEN: Final = re.compile(r'[\s\0-\x1f\x7f-\x9f<>()\[\],;:\\"@]')
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 .,;:!?'()/+_&%#*-]*", re.ASCII)
 """What needs no encoding in a subject."""
@@ -82,7 +87,7 @@ class MailWriter:
         fields = {
             "From": f"TaskFlow <{self._sender}>",
             "To": _named(notice.name, recipient),
-            "Subject": _encoded("Subject", unlinked(in_a_line(words.subject, SUBJECT_MAX)), _PLAIN),
+            "Subject": _encoded(unlinked(in_a_line(words.subject, SUBJECT_MAX)), _PLAIN),
             "Date": format_datetime(notice.at.astimezone(UTC)),
             "Message-ID": f"<{notice.id}@{self._domain}>",
             "X-TaskFlow-Notice": str(notice.id),
@@ -117,11 +122,21 @@ def _named(name: str, address: str) -> str:
     shown = in_a_line(name, NAME_MAX)
     if not shown or looks_like_a_link(shown):
         return f"<{address}>"
-    return f"{_encoded('To', shown, _PLAIN_NAME)} <{address}>"
+    named = _encoded(shown, _PLAIN_NAME)
+    last = named.rpartition("\n")[2]
+    fits = len(f"To: {last} <{address}>") <= _LINE_MAX
+    return f"{named}{'' if fits else _FOLD} <{address}>".replace(f"{_FOLD} ", _FOLD)
 
 
-def _encoded(field: str, text: str, plain: re.Pattern[str]) -> str:
+def _encoded(text: str, plain: re.Pattern[str]) -> str:
     """Return a text of one line for a field of a header, encoded (RFC 2047) unless it is plain."""
     if plain.fullmatch(text):
         return text
-    return Header(text, "utf-8", header_name=field).encode(linesep="\r\n")
+    words = [b""]
+    for letter in letters(text):
+        # One that is longer than a word is broken, between characters.
+        for part in [letter] if len(letter.encode()) <= _WORD_MAX else letter:
+            if len(words[-1]) + len(part.encode()) > _WORD_MAX:
+                words.append(b"")
+            words[-1] += part.encode()
+    return _FOLD.join(f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words)

@@ -117,10 +117,29 @@ def _least_id(time: datetime | None, slack: timedelta) -> UUID | None:
     return UUID(int=max(0, round((time + slack).timestamp() * 1000)) << 80)
 
 
-def _contains(column: ColumnElement[Any] | Column[Any]) -> ColumnElement[bool]:
-    """Any letter case of any script, and nothing in the needle is special: no LIKE."""
-    needle = func.casefold(bindparam("search", type_=Text).collate("pg_unicode_fast"))
-    return func.strpos(func.casefold(column.collate("pg_unicode_fast")), needle) > literal_column("0")
+def _contains(column: Column[Any], folded: Column[Any] | None = None) -> ColumnElement[bool]:
+    """Any letter case of any script and either normalization (D145); nothing is special: no LIKE.
+
+    Args:
+        column: The text.
+        folded: The column that holds what case folding alone does not give (`tables.py`); None
+            for emails, which are stored folded and normalized.
+    """
+    text = func.casefold(column.collate("pg_unicode_fast"))
+    return func.strpos(text if folded is None else func.coalesce(folded, text), _NEEDLE) > literal_column("0")
+
+
+def _normalized(text: ColumnElement[Any], form: str) -> ColumnElement[Any]:
+    # By its schema: the plain name is a keyword of SQL, with a syntax of its own.
+    return func.pg_catalog.normalize(text, literal_column(f"'{form}'"))
+
+
+_NEEDLE: Final = select(
+    _normalized(
+        func.casefold(_normalized(bindparam("search", type_=Text), "NFD").collate("pg_unicode_fast")), "NFC"
+    )
+).scalar_subquery()
+"""A subquery, so that it is computed once and not for each row."""
 
 
 def _overdue(wanted: bool) -> ColumnElement[bool]:
@@ -147,7 +166,10 @@ def _task_filters(shape: TaskShape) -> list[ColumnElement[bool]]:
         (shape.due_to, c.due_date < bindparam("due_to")),
         (shape.overdue is True, _overdue(True)),
         (shape.overdue is False, _overdue(False)),
-        (shape.search, or_(_contains(c.title), _contains(c.description))),
+        (
+            shape.search,
+            or_(_contains(c.title, c.title_folded), _contains(c.description, c.description_folded)),
+        ),
     ]
     alive = c.deleted_at.is_not(None) if shape.deleted else c.deleted_at.is_(None)
     filters = [alive, *(condition for is_wanted, condition in wanted if is_wanted)]
@@ -256,7 +278,7 @@ def list_users(shape: UserShape) -> str:
     c = users.c
     statement = select(*USER_COLUMNS).where(c.deleted_at.is_(None))
     if shape.search:
-        statement = statement.where(or_(_contains(c.email), _contains(c.name)))
+        statement = statement.where(or_(_contains(c.email), _contains(c.name, c.name_folded)))
     if shape.role:
         statement = statement.where(c.role == bindparam("role"))
     if shape.active:

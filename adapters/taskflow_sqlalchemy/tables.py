@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     ForeignKeyConstraint,
     Index,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The migration that these tables are of: the least that a database must have. Revisions sort as text."""
 
 metadata = MetaData()
@@ -38,6 +39,21 @@ _time = DateTime(timezone=True)
 _HELD = "{} BETWEEN '0001-01-02 00:00:00+00' AND '9999-12-31 00:00:00+00'"
 """What Python can hold, whatever the connection's time zone is: else one row written by hand stops all that
 reads it, and so every scheduler. Elsewhere such a time spoils the lists that it is in, and no more."""
+
+
+def _folded(column: str) -> Column[str]:
+    """Return the generated column that search reads in place of the case folding of `column`.
+
+    It is null, and takes no room, where case folding alone gives the same: for nearly every text.
+    Normalizing in the query instead would make a search 20 to 50 times as expensive.
+    """
+    plain = f"casefold({column} COLLATE pg_unicode_fast)"
+    decomposed = f"pg_catalog.normalize({column}, 'NFD')"
+    whole = f"pg_catalog.normalize(casefold({decomposed} COLLATE pg_unicode_fast), 'NFC')"
+    beyond_ascii = f"octet_length({column}) > char_length({column})"
+    expression = f"CASE WHEN {beyond_ascii} THEN NULLIF({whole}, {plain}) ELSE NULL::text END"
+    return Column(f"{column}_folded", Text, Computed(expression, persisted=True))
+
 
 users = Table(
     "users",
@@ -56,6 +72,7 @@ users = Table(
     Column("version", Integer, nullable=False),
     Column("password_version", Integer, nullable=False, server_default=text("1")),
     Column("notifications", Boolean, nullable=False, server_default=text("true")),
+    _folded("name"),
     PrimaryKeyConstraint("id", name="users_pkey"),
     CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_check"),
     CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_check"),
@@ -91,6 +108,8 @@ tasks = Table(
     # The due date for which its owner was last told that it is overdue, and those before that one.
     Column("notified_due_date", _time),
     Column("told_due_dates", ARRAY(_time)),
+    _folded("title"),
+    _folded("description"),
     PrimaryKeyConstraint("id", name="tasks_pkey"),
     ForeignKeyConstraint(["user_id"], ["users.id"], name="tasks_user_id_fkey", ondelete="CASCADE"),
     CheckConstraint("char_length(title) BETWEEN 1 AND 255", name="tasks_title_check"),

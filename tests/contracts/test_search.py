@@ -1,10 +1,15 @@
-"""Search: a substring, any letter case of any script, and nothing in it is special."""
+"""Search: a substring, any letter case of any script, and nothing in it is special.
+
+Canonically equivalent texts are the same text, whichever normalization form each is in (Unicode D145).
+"""
+
+from unicodedata import normalize
 
 import pytest
 
 from contracts.persistence import Persistence
-from support.samples import NOW, new_task, new_user
-from taskflow_core import TaskQuery, UserQuery
+from support.samples import NOW, OPERATOR, new_id, new_task, new_user
+from taskflow_core import TaskChanges, TaskQuery, UserQuery
 
 TEXTS = {
     "percent": "100% done",
@@ -61,6 +66,82 @@ SEARCHES = [
     ("DONE", {"percent", "neither"}),
     ("no such thing", set()),
 ]
+
+SAME = [
+    ("Café um vier", "CAFÉ"),
+    ("한국어 회의", "국어"),
+    ("Cuộc họp bằng Tiếng Việt", "tiẾNG VIỆT"),
+    ("\u212bre", "åRE"),
+    ("K\u0153ur \u2126 \u212a", "ω k"),
+    ("ΟΔΥΣΣΈΑΣ", "οδυσσέας"),
+    ("\u1fb7\u03c3\u03bc\u03b1", "\u0391\u0342\u0399Σ"),
+    ("\u03b1\u0345\u0342\u03c3", "\u0391\u0342\u0399Σ"),
+    ("İzmir", "i\u0307ZMIR"),
+    ("\u01f0oule", "J\u030cOULE"),
+    ("q\u0307\u0323 order of marks", "Q\u0323\u0307"),
+    ("a\u0328\u0301 several marks", "Ą\u0301"),
+    ("\u0929\u0958 \u09cb", "\u0928\u093c\u0915\u093c \u09c7\u09be"),
+    ("\uf900 \U0002f800", "\u8c48 \u4e3d"),
+    ("\U0001d15e \U000110ab", "\U0001d157\U0001d165 \U000110a5\U000110ba"),
+    ("שּׁלום", "ש\u05c1\u05bcל"),
+    ("Ḱūṛṣṇā Straße", "ṢṆĀ STRASSE"),
+]
+"""Texts, and what is canonically equivalent to a part of them but for letter case."""
+
+DIFFERENT = [
+    ("Café", "cafe"),
+    ("한국어", "하"),
+    ("Tiếng", "tiêng"),
+    ("ﬁle \u2460 \uff21", "1 a"),
+    ("x\u00b2", "x2"),
+    ("\u0131", "i"),
+    ("İ", "\u0131"),
+    ("ao\u030a", "å"),
+]
+"""Texts and searches that must not find them: accents count, and so do compatible forms (NFKC)."""
+
+
+def _forms(text: str) -> set[str]:
+    return {text, normalize("NFC", text), normalize("NFD", text)}
+
+
+@pytest.mark.parametrize("where", ["title", "description"])
+async def test_canonically_equivalent_texts_of_tasks_are_the_same(
+    persistence: Persistence, where: str
+) -> None:
+    for text, search in (*SAME, *DIFFERENT):
+        owner = await persistence.new_user()
+        tasks = [new_task(owner.id, **{"title": "-", where: form}) for form in _forms(text)]
+        await persistence.add_tasks(*tasks)
+        expected = {task.id for task in tasks} if (text, search) in SAME else set()
+        for form in _forms(search):
+            page = await persistence.task_reads.tasks(TaskQuery(owner=owner.id, search=form), NOW)
+            assert {task.id for task in page.items} == expected, (text, form)
+
+
+async def test_canonically_equivalent_names_of_users_are_the_same(persistence: Persistence) -> None:
+    people = {text: [new_user(name=form) for form in _forms(text)] for text, _ in (*SAME, *DIFFERENT)}
+    await persistence.add_users(*(user for users in people.values() for user in users))
+    for text, search in (*SAME, *DIFFERENT):
+        ids = {user.id for user in people[text]}
+        for form in _forms(search):
+            page = await persistence.user_reads.users(UserQuery(search=form, limit=100), NOW)
+            found = ids & {user.id for user in page.items}
+            assert found == (ids if (text, search) in SAME else set()), (text, form)
+
+
+async def test_a_text_that_changes_is_found_by_what_it_is_now(persistence: Persistence) -> None:
+    task = await persistence.new_task((await persistence.new_user()).id, title=normalize("NFD", "Café"))
+    async with persistence.transactions() as unit:
+        stored = (await unit.tasks.load([task.id]))[task.id]
+        changes = TaskChanges(title=normalize("NFD", "Crème"))
+        entry = stored.change(changes, entry_id=new_id(), actor=OPERATOR, now=NOW)
+        assert entry is not None
+        unit.tasks.save(stored, entry)
+        await unit.commit()
+    for search, expected in (("café", 0), ("crème", 1)):
+        page = await persistence.task_reads.tasks(TaskQuery(owner=task.user_id, search=search), NOW)
+        assert len(page.items) == expected, search
 
 
 @pytest.mark.parametrize("where", ["title", "description"])

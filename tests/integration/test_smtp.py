@@ -95,6 +95,36 @@ async def test_a_mail_arrives_whole(server: MailServer, smtp: SmtpNotifier) -> N
     assert not any(part.defects for part in mail.walk())
 
 
+@pytest.mark.parametrize("code", [500, 502])
+async def test_a_server_that_does_not_know_ehlo_gets_helo(
+    server: MailServer, smtp: SmtpNotifier, code: int
+) -> None:
+    server.replies["EHLO"] = [f"{code} Command not recognized"]
+    await smtp.send(notice(email=RECIPIENT))
+    assert len(server.mails()) == 1
+    assert server.envelopes[0].mail_options == []
+
+
+@pytest.mark.parametrize("code", [421, 450, 501, 504, 550])
+async def test_another_refusal_of_ehlo_is_no_reason_for_helo(
+    server: MailServer, smtp: SmtpNotifier, code: int
+) -> None:
+    server.replies["EHLO"] = [f"{code} No"]
+    assert isinstance(await refusal(smtp), Unavailable)
+    assert server.mails() == []
+
+
+async def test_helo_neither_gives_up_encryption_nor_sends_a_password(server: MailServer) -> None:
+    for url, missing in (
+        (f"smtp://127.0.0.1:{server.port}", "encryption"),
+        (f"smtp://{IN_URL}@127.0.0.1:{server.port}?tls=none", "sign in"),
+    ):
+        server.replies["EHLO"] = ["502 Command not implemented"]
+        async with notifier(url) as strict:
+            assert missing in str(await refusal(strict))
+    assert server.mails() == []
+
+
 async def test_the_same_notice_twice_has_the_same_id(server: MailServer, smtp: SmtpNotifier) -> None:
     await smtp.send(notice())
     await smtp.send(notice())

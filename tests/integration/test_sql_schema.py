@@ -49,7 +49,7 @@ async def _described(connection: Any, schema: str) -> set[tuple[str, ...]]:
         UNION ALL SELECT relname::text, 'options', reloptions::text FROM pg_class
         WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'r'
         UNION ALL SELECT table_name::text, column_name::text,
-          concat_ws(' ', data_type, is_nullable, column_default)
+          concat_ws(' ', data_type, is_nullable, column_default, generation_expression)
         FROM information_schema.columns WHERE table_schema = :schema
     """)
     rows = await connection.execute(question, {"schema": schema})

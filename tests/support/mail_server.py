@@ -23,7 +23,8 @@ class MailServer:
     """What it got, and how it is to answer.
 
     Attributes:
-        replies: By command (MAIL, RCPT, DATA; CONTENT for what DATA brings), each used once, the first first.
+        replies: By command (EHLO, MAIL, RCPT, DATA; CONTENT for what DATA brings), each used
+            once, the first first.
         opening: Whether MAIL is answered already; it waits for that.
         answering: Whether the answer to a content is sent already; it waits for that.
         goodbye: Whether the connection ends instead of that answer.
@@ -129,6 +130,11 @@ class MailServer:
 
 
 class _Smtp(SMTP):
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802
+        assert isinstance(self.event_handler, MailServer)
+        reply = self.event_handler.reply("EHLO")
+        await (super().smtp_EHLO(hostname) if reply is None else self.push(reply))
+
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         assert isinstance(self.event_handler, MailServer)
         reply = self.event_handler.reply("DATA")

@@ -116,7 +116,7 @@ def test_every_address_that_an_account_can_have_is_written_as_it_is(address: str
     assert f"{local.strip(chr(34))}@{domain}" == f"{accepted.rpartition('@')[0]}@{domain}"
     meant = accepted.rpartition("@")[2]
     assert meant == (domain if meant.isascii() else domain.encode("ascii").decode("idna"))
-    assert f"To: Ada Lovelace <{mail.recipient}>\r\n".encode() in mail.content
+    assert f"To: Ada Lovelace <{mail.recipient}>\r\n".encode() in mail.content.replace(b"\r\n <", b" <")
     assert mail.utf8 is not local.isascii()
 
 
@@ -130,6 +130,68 @@ def test_names_and_titles_are_read_as_they_were_written(text: str) -> None:
     )
     assert mail["To"].addresses[0].display_name == text
     assert mail["Subject"] == f"Overdue: {text}"
+
+
+ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+ASTRONAUT = "\U0001f469\U0001f3fd\u200d\U0001f680"
+LETTERS = {
+    "umlauts": ["ü"],
+    "chinese": ["家"],
+    "mixed": ["a", "家", "\U0001f680"],
+    "zwj sequences": [ASTRONAUT],
+    "families": ["\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"],
+    "flags of regions": [ENGLAND],
+    "flags of countries": ["\U0001f1e9\U0001f1ea", "\U0001f1eb\U0001f1f7"],
+    "several marks": ["e\u0302\u0301", "o\u0323"],
+    "hangul": ["\u1112\u1161\u11ab"],
+    "arabic year sign": ["\u0601\u0661"],
+    "ayah": ["\u06dd\u0661"],
+    "keycaps": ["1\ufe0f\u20e3"],
+}
+
+
+@pytest.mark.parametrize("letters", LETTERS.values(), ids=LETTERS)
+def test_encoded_words_are_short_and_break_no_letter(letters: list[str]) -> None:
+    """RFC 2047 section 2: a word has 75 characters at most, and its line 76; section 5: whole characters."""
+    title, name = "".join((letters * 60)[:60]), "".join((letters * 60)[:7])
+    content = WRITE(notice(facts={"title": title}, name=name, email=f"{'a' * 60}@example.com")).content
+    words = re.findall(rb"=\?utf-8\?b\?[^?]*\?=", content)
+    assert len(words) > 1
+    assert all(len(word) <= 75 for word in words)
+    assert all(len(line) <= 76 for line in content.split(b"\r\n") if b"=?" in line)
+    written = [decode_header(word.decode())[0][0].decode() for word in words]
+    shown = "".join(written).replace("Overdue: ", "", 1).replace("…", "")
+    assert shown == name + title[: len(shown) - len(name)]
+    for word in written:
+        rest = word.removeprefix("Overdue: ").removesuffix("…")
+        while rest:
+            letter = next(letter for letter in letters if rest.startswith(letter))
+            rest = rest.removeprefix(letter)
+
+
+def test_a_letter_longer_than_an_encoded_word_is_broken_between_characters() -> None:
+    zalgo = "e" + "\u0301" * 50
+    content = WRITE(notice(facts={"title": zalgo}, name="Ada")).content
+    words = re.findall(rb"=\?utf-8\?b\?[^?]*\?=", content)
+    assert all(len(word) <= 75 for word in words)
+    assert "".join(decode_header(word.decode())[0][0].decode() for word in words) == f"Overdue: {zalgo}"
+
+
+def test_a_long_address_stands_on_a_line_of_its_own() -> None:
+    address = f"{'a' * 64}@{'.'.join(['d' * 60] * 3)}"
+    content = WRITE(notice(name="n" * 60, email=address)).content
+    assert f"To: {'n' * 60}\r\n <{address}>\r\n".encode() in content
+    check_header(content, address)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["\u202e", "\u2066", "\ufeff", "\u00ad", "\U000e0001", "\U000e0041\U000e0042\U000e007f", "\u180e"],
+)
+def test_format_characters_that_nobody_sees_are_left_out(hidden: str) -> None:
+    content = WRITE(notice(facts={"title": f"a{hidden}b"}, name=f"a{hidden}b")).content
+    assert head_of(content)["Subject"] == "Overdue: ab"
+    assert head_of(content)["To"] == "ab <ada@example.com>"
 
 
 @pytest.mark.parametrize(
