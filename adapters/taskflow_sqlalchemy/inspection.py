@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from taskflow_core.errors import Unavailable
-from taskflow_sqlalchemy.connections import PooledConnections, driver_url, fetch_all
+from taskflow_sqlalchemy.addresses import connection_parameters
+from taskflow_sqlalchemy.connections import PooledConnections, fetch_all
 from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_sqlalchemy.exchanges import NativeExchange
 from taskflow_sqlalchemy.tables import REVISION, metadata
@@ -68,26 +69,6 @@ class DatabaseReport:
         return self.current == self.head
 
 
-def conninfo(url: str, **overrides: str) -> str:
-    """Return `url` as libpq takes it.
-
-    Raises:
-        ValueError: It is not the URL of a PostgreSQL database.
-    """
-    parsed = driver_url(url)
-    # By parts: a database's name may hold what SQLAlchemy does not quote when it renders a URL.
-    parts: dict[str, object] = {
-        "host": parsed.host,
-        "port": parsed.port,
-        "user": parsed.username,
-        "password": parsed.password,
-        "dbname": parsed.database,
-        **{name: each if isinstance(each, str) else ",".join(each) for name, each in parsed.query.items()},
-        **overrides,
-    }
-    return psycopg.conninfo.make_conninfo(**{name: str(part) for name, part in parts.items() if part})
-
-
 async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:
     """Return what there is to know of a database.
 
@@ -95,9 +76,11 @@ async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:
         ValueError: It is not the URL of a PostgreSQL database.
         Unavailable: It cannot be reached.
     """
+    # A standby is reported rather than refused.
+    parameters = connection_parameters(url, {}) | {"target_session_attrs": "any"}
     try:
         async with asyncio.timeout(deadline):
-            connection = await psycopg.AsyncConnection.connect(conninfo(url), autocommit=True)
+            connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
             async with connection:
                 return await _report(NativeExchange(connection), connection.info.server_version // 10_000)
     except (psycopg.Error, OSError, TimeoutError) as error:
