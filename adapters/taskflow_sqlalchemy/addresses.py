@@ -50,6 +50,9 @@ _OVERRIDING: Final = {"PGTZ": "UTC", "PGDATESTYLE": "ISO"}
 """libpq sends these such that they go before `options`; only these values do no harm."""
 _EXAMPLE: Final = "must be an address such as postgresql://user:password@localhost:5432/taskflow"
 
+_ENCODED: Final = f"{_EXAMPLE}, with @ : / ? # % in user and password percent-encoded"
+_PORT_MAX: Final = 65535
+
 
 def parameters_of(url: str) -> dict[str, str]:
     """Return libpq's parameters that `url` (`postgresql://…`) names.
@@ -65,14 +68,16 @@ def parameters_of(url: str) -> dict[str, str]:
         raise ValueError(
             f"names {repeated[1]} more than once; several hosts are host1:port1,host2:port2 before the path"
         )
+    before_query = url.partition("?")[0].removeprefix(scheme)
+    if "@" in before_query.replace("@", "", 1) or "@" in before_query.partition("/")[2]:
+        # libpq would take a part of the password for a host.
+        raise ValueError(_ENCODED)
     try:
-        given = conninfo_to_dict(f"postgresql://{url.removeprefix(scheme)}")
+        given = conninfo_to_dict(f"postgresql://{url.removeprefix(scheme).replace(' ', '%20')}")
     except psycopg.Error as error:
         unknown = _UNKNOWN.search(str(error))
         raise ValueError(
-            f"has a parameter that PostgreSQL does not know: {unknown[1]}"
-            if unknown
-            else f"{_EXAMPLE}, percent-encoded where needed"
+            f"has a parameter that PostgreSQL does not know: {unknown[1]}" if unknown else _ENCODED
         ) from None
     parameters = {name: str(value) for name, value in given.items() if value not in (None, "")}
     _check(parameters)
@@ -135,7 +140,7 @@ def _check(parameters: Mapping[str, str]) -> None:
     if parameters.get("target_session_attrs") in _NOT_PRIMARY:
         raise ValueError("must lead to the primary: target_session_attrs may be read-write or primary")
     ports = parameters.get("port", "").split(",")
-    if not all(port == "" or (port.isdecimal() and 0 < int(port) < 65536) for port in ports):
+    if not all(port == "" or (port.isdecimal() and 0 < int(port) <= _PORT_MAX) for port in ports):
         raise ValueError(f"{_EXAMPLE}: a port is a number from 1 to 65535")
     for name in _NUMBERS:
         if not re.fullmatch(r"\d{0,9}", parameters.get(name, "")):

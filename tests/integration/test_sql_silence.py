@@ -302,4 +302,4 @@ def test_the_system_is_told_to_notice_that_the_other_end_is_gone(monkeypatch: py
     told = given["connect_args"]
     assert isinstance(told, dict)
     assert {"keepalives", "keepalives_interval", "keepalives_count", "tcp_user_timeout"} <= told.keys()
-    assert "keepalives_idle" not in told  # what the URL says holds
+    assert told["keepalives_idle"] == "77"  # what the URL says holds

@@ -1,4 +1,4 @@
-"""Two PostgreSQL servers from the wheel, one the standby of the other, and an address that moves between them."""
+"""A primary and its standby from the wheel, and an address that moves between them."""
 
 from __future__ import annotations
 
