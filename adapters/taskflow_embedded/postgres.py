@@ -126,7 +126,13 @@ class PostgresServer(Server):
         Whatever this package started is gone by the time this runs. A server started by hand is left alone.
         """
         path = self._data / "postmaster.pid"
-        pid = int((_lines(path) or ["0"])[0])
+        first = next(iter(_lines(path)), "")
+        if path.exists() and not first.strip().isdecimal():
+            raise ServerError(
+                f"{path} names no process, as after a power failure. "
+                "If no PostgreSQL runs on this directory, remove the file and start again."
+            )
+        pid = int(first or 0)
         if serves(pid, self._data):
             raise AlreadyRunning(
                 f"PostgreSQL process {pid}, started by other means, runs on {self._data}. Stop it first.", pid

@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from taskflow_sqlalchemy.addresses import check_url
 from taskflow_sqlalchemy.claims import SqlAlchemyClaims
 from taskflow_sqlalchemy.connections import driver_url, open_engine
 from taskflow_sqlalchemy.errors import lacks_right
@@ -30,6 +31,7 @@ __all__ = [
     "SqlAlchemySessionReads",
     "SqlAlchemyTransaction",
     "SqlAlchemyTransactions",
+    "check_url",
     "driver_url",
     "inspect",
     "lacks_right",

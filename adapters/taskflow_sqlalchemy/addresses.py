@@ -22,7 +22,7 @@ CONNECT_TIMEOUT: Final = 5
 """Seconds until an attempt to connect is given up."""
 PINNED: Final = {
     "TimeZone": "UTC",
-    "DateStyle": "ISO",
+    "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
@@ -82,6 +82,15 @@ def parameters_of(url: str) -> dict[str, str]:
     parameters = {name: str(value) for name, value in given.items() if value not in (None, "")}
     _check(parameters)
     return parameters
+
+
+def check_url(url: str) -> None:
+    """Check that TaskFlow can connect by `url` in this environment, without connecting.
+
+    Raises:
+        ValueError: See `parameters_of`.
+    """
+    connection_parameters(url, {})
 
 
 def connection_parameters(

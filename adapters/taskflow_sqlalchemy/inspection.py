@@ -23,7 +23,10 @@ OLDEST_SERVER: Final = 18
 """PostgreSQL's major version: search folds case by `casefold()`, which came with 18."""
 
 
-_STATE: Final = "SELECT clock_timestamp(), pg_is_in_recovery(), to_regclass('alembic_version')::text"
+_STATE: Final = """
+SELECT clock_timestamp(), current_setting('transaction_read_only') = 'on',
+       to_regclass('alembic_version')::text, current_setting('server_encoding')
+"""
 _ROLE: Final = """
 SELECT current_user::text, ARRAY(
   SELECT name FROM unnest(%(names)s::text[]) WITH ORDINALITY AS t (name, n)
@@ -45,7 +48,8 @@ class DatabaseReport:
         current: The newest that the database has; None where it has none.
         clock_skew_seconds: How far this machine's clock is ahead of the server's, at the least: nothing
             where the server's time was within the round trip that asked for it.
-        read_only: Whether the server refuses writes (a standby).
+        read_only: Whether the server refuses writes (a standby, or `default_transaction_read_only`).
+        encoding: The database's own, as PostgreSQL names it.
         role: Who is signed in.
         closed_tables: Those of TaskFlow that the role may not read and write.
     """
@@ -55,6 +59,7 @@ class DatabaseReport:
     current: str | None
     clock_skew_seconds: float
     read_only: bool
+    encoding: str
     role: str
     closed_tables: tuple[str, ...]
 
@@ -92,7 +97,7 @@ async def _report(exchange: NativeExchange, server_version: int) -> DatabaseRepo
     before = datetime.now(UTC)
     (state,) = await exchange((_STATE, {}))
     after = datetime.now(UTC)
-    ((now, read_only, revised),) = state.rows
+    ((now, read_only, revised, encoding),) = state.rows
     from taskflow_sqlalchemy.revisions import head_revision  # noqa: PLC0415 - Alembic costs 0.35 s
 
     (asked,) = await exchange((_ROLE, {"names": [table.name for table in metadata.sorted_tables]}))
@@ -102,7 +107,9 @@ async def _report(exchange: NativeExchange, server_version: int) -> DatabaseRepo
         (found,) = await exchange((_REVISION, {}))
         current = str(found.rows[0][0]) if found.rows else None
     skew = (min(max(now, before), after) - now).total_seconds()
-    return DatabaseReport(server_version, head_revision(), current, skew, read_only, role, tuple(closed))
+    return DatabaseReport(
+        server_version, head_revision(), current, skew, read_only, encoding, role, tuple(closed)
+    )
 
 
 async def ping(engine: AsyncEngine, *, deadline: float = 2.0) -> None:
