@@ -109,7 +109,8 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         parts.scheme not in {"smtp", "smtps"}
         or parts.path not in {"", "/"}
         or parts.fragment
-        or re.search(r"\s", url)
+        or re.search(r"\s|%(?![\da-fA-F]{2})", url)
+        or parts.netloc.count("@") > 1
     ):
         raise ValueError(f"must be an address such as {EXAMPLE}")
     return parts, port

@@ -15,6 +15,8 @@ CONNECT_SECONDS: Final = 0.5
 ANSWER_SECONDS: Final = 0.5
 POOL_WAIT_SECONDS: Final = 0.25
 PING_SECONDS: Final = 1.0
+HEALTH_KEY: Final = "taskflow:rate:health"
+"""Named like the keys of rate limits, so that an ACL for those covers it."""
 
 
 def open_client(url: str, *, connections: int = 32) -> Redis:
@@ -45,15 +47,15 @@ async def close_client(client: Redis) -> None:
 
 
 async def ping(client: Redis, *, deadline: float = PING_SECONDS) -> None:
-    """Return once Redis has answered.
+    """Return once Redis has accepted a write: a replica, or a server without memory or disk, refuses it.
 
     Args:
         client: Whose server is asked.
         deadline: Seconds for all of it, name resolution and retry too.
 
     Raises:
-        Unavailable: It did not answer, not in time, or not with a pong.
+        Unavailable: It did not answer, not in time, or refused to write.
     """
     with translated():
         async with asyncio.timeout(deadline):
-            await client.ping()
+            await client.set(HEALTH_KEY, b"", px=1000)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
 
 from taskflow_core import Unavailable
 
@@ -15,7 +22,11 @@ _REFUSED = (AuthenticationError, AuthorizationError, NoPermissionError)
 def translate(error: Exception) -> Unavailable:
     """Return the core's error for whatever a call to Redis ended with."""
     if isinstance(error, _REFUSED):
-        return Unavailable("Redis refuses the user or the password.")
+        return Unavailable("Redis refuses the user or the password, or this user may not write.")
+    if isinstance(error, (ReadOnlyError, OutOfMemoryError)) or str(error).startswith(
+        ("MISCONF", "NOREPLICAS")
+    ):
+        return Unavailable("Redis refuses writes.")
     if isinstance(error, TimeoutError):
         return Unavailable("Redis does not answer in time.")
     return Unavailable("Redis cannot be reached now.")

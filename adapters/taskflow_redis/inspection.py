@@ -6,7 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from taskflow_redis.client import close_client, open_client
+from redis.asyncio import Redis
+
+from taskflow_core import Unavailable
+from taskflow_redis.client import close_client, open_client, ping
 from taskflow_redis.errors import translated
 
 
@@ -21,6 +24,7 @@ class RedisReport:
         appends: Whether it keeps an append-only file.
         snapshots: Whether a snapshot was ever saved or one is due, as far as INFO shows it.
         last_write_failed: Whether its last attempt to write to disk failed.
+        refusal: Why it refuses writes; empty where it accepts them.
     """
 
     product: str
@@ -30,6 +34,7 @@ class RedisReport:
     appends: bool
     snapshots: bool
     last_write_failed: bool
+    refusal: str = ""
 
 
 async def inspect(url: str, *, deadline: float = 3.0) -> RedisReport:
@@ -43,12 +48,20 @@ async def inspect(url: str, *, deadline: float = 3.0) -> RedisReport:
         with translated():
             async with asyncio.timeout(deadline):
                 info: dict[str, Any] = await client.info()
+        return _report(info, await _refusal(client, deadline))
     finally:
         await close_client(client)
-    return _report(info)
 
 
-def _report(info: dict[str, Any]) -> RedisReport:
+async def _refusal(client: Redis, deadline: float) -> str:
+    try:
+        await ping(client, deadline=deadline)
+    except Unavailable as error:
+        return str(error)
+    return ""
+
+
+def _report(info: dict[str, Any], refusal: str) -> RedisReport:
     valkey = info.get("valkey_version")
     statuses = (info.get("rdb_last_bgsave_status"), info.get("aof_last_write_status"))
     return RedisReport(
@@ -60,4 +73,5 @@ def _report(info: dict[str, Any]) -> RedisReport:
         # After a start that loaded or will save a snapshot this is not zero; INFO tells no more of it.
         snapshots=int(info.get("rdb_saves", 0)) > 0,
         last_write_failed="err" in statuses,
+        refusal=refusal,
     )

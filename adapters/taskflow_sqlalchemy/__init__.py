@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from taskflow_core.extras import require_server
 
 if TYPE_CHECKING:
+    from taskflow_sqlalchemy.addresses import check_url
     from taskflow_sqlalchemy.claims import SqlAlchemyClaims
     from taskflow_sqlalchemy.connections import driver_url, open_engine
     from taskflow_sqlalchemy.errors import lacks_right
@@ -35,6 +36,8 @@ __all__ = [
     "SqlAlchemySessionReads",
     "SqlAlchemyTransaction",
     "SqlAlchemyTransactions",
+    "check_url",
+    "check_url",
     "driver_url",
     "inspect",
     "lacks_right",
@@ -59,6 +62,7 @@ _MODULES = {
     "SqlAlchemySessionReads": "session_reads",
     "SqlAlchemyTransaction": "transactions",
     "SqlAlchemyTransactions": "transactions",
+    "check_url": "addresses",
     "driver_url": "connections",
     "inspect": "inspection",
     "lacks_right": "errors",

@@ -51,6 +51,11 @@ _EXPLANATIONS: Final[tuple[tuple[type[psycopg.Error], str, str], ...]] = (
         'role "',
         "The user of the database URL does not exist on the server, or may not log in.",
     ),
+    (
+        psycopg.Error,
+        "session is read-only",
+        "The server is a standby or read-only: use the primary's address, or wait for the failover to end.",
+    ),
     (psycopg.Error, "no pg_hba.conf entry", "The server does not let this user in from here (pg_hba.conf)."),
     (
         psycopg.OperationalError,

@@ -7,6 +7,7 @@ the same engine and pool (`taskflow_sqlalchemy.exchanges`).
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import select
 import time
@@ -22,8 +23,9 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from taskflow_core.errors import Unavailable
+from taskflow_sqlalchemy.addresses import connection_parameters
 from taskflow_sqlalchemy.errors import raise_translated
-from taskflow_sqlalchemy.exchanges import CursorExchange, Driver, Exchange, NativeExchange
+from taskflow_sqlalchemy.exchanges import CursorExchange, Demoted, Driver, Exchange, NativeExchange
 from taskflow_sqlalchemy.silence import Silent
 
 if TYPE_CHECKING:
@@ -33,27 +35,17 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
     from sqlalchemy.pool import Pool, PoolProxiedConnection
 
+DRIVER: Final = "postgresql+psycopg://"
+"""For SQLAlchemy; where to connect stands in `connect_args`, since libpq alone parses the database's URL."""
+log: Final = logging.getLogger(__name__)
 _EXCHANGE: Final = "taskflow exchange"
 _STATEMENT_TIMEOUT: Final = "taskflow_statement_timeout"
-_TCP: Final = {
-    "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    # Milliseconds in which what is sent must arrive.
-    "tcp_user_timeout": 10_000,
-}
-"""By which the system ends a connection whose other end is gone; in seconds but for the last."""
 _OPEN_WITHIN: Final = 30.0
 """Seconds for a connection to one of several hosts, and for what SQLAlchemy asks on an engine's first."""
 
-APPLICATION_NAME: Final = "taskflow"
-CONNECT_TIMEOUT: Final = 5
-"""Seconds until an attempt to connect is given up."""
-
 
 def driver_url(url: str) -> URL:
-    """Return `url` (`postgresql://…`) as one that names the driver.
+    """Return `url` (`postgresql://…`) as SQLAlchemy takes it, for engines of a host's own.
 
     Raises:
         ValueError: It is not the URL of a PostgreSQL database.
@@ -73,28 +65,26 @@ def open_engine(
     """Return an engine for TaskFlow's statements; it connects when first asked.
 
     Args:
-        url: `postgresql://user:password@host/database`.
+        url: As libpq takes it, `postgresql://user:password@host/database`.
         pool_size: Connections kept, and the most that are open.
         pool_timeout: Seconds to wait for a free one, then `Unavailable`.
         statement_timeout: Seconds that one statement may take, then `DeadlineExceeded`. A server that says
             nothing for so long and two more is given up, with `Unavailable`. 0 is without end, both.
 
     Raises:
-        ValueError: See `driver_url`.
+        ValueError: See `taskflow_sqlalchemy.addresses`.
     """
-    parsed = driver_url(url)
     milliseconds = round(statement_timeout * 1000)
     settings = {
-        "timezone": "UTC",
         "statement_timeout": str(milliseconds),
         # Longer than any unit of work waits for its own next statement; frees what a stalled process holds.
         "idle_in_transaction_session_timeout": str(milliseconds * 2),
-        # Statements are written such that one plan is right for all values, however many rows an owner
-        # has; planning anew for each would take longer than running them (a change: 490 us against 240).
-        "plan_cache_mode": "force_generic_plan",
     }
+    # Statements are written such that one plan is right for all values, however many rows an owner
+    # has; planning anew for each would take longer than running them (a change: 490 us against 240).
+    defaults = {"plan_cache_mode": "force_generic_plan"}
     return create_async_engine(
-        parsed,
+        DRIVER,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout,
@@ -106,12 +96,7 @@ def open_engine(
         use_native_hstore=False,
         isolation_level="AUTOCOMMIT",
         execution_options={_STATEMENT_TIMEOUT: statement_timeout or None},
-        connect_args={
-            **{name: value for name, value in _TCP.items() if name not in parsed.query},
-            "application_name": APPLICATION_NAME,
-            "connect_timeout": CONNECT_TIMEOUT,
-            "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
-        },
+        connect_args=connection_parameters(url, settings, defaults),
     )
 
 
@@ -146,7 +131,8 @@ class _Gate:
 
     Attributes:
         statement_timeout: The connections' own, in seconds, where it is known.
-        silent_at: When a server last fell silent. What has said nothing since is as silent, most likely.
+        retired_at: When a server last fell silent or proved not to be the primary. Connections that have not
+            answered since lead to the same server, most likely, and are closed.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -161,7 +147,8 @@ class _Gate:
     def reset(self) -> None:
         """Forget who is inside."""
         self._places = asyncio.Semaphore(self._size)
-        self.silent_at = 0.0
+        self.retired_at = 0.0
+        self._away = False
 
     async def enter(self) -> None:
         """Wait for a place.
@@ -174,6 +161,18 @@ class _Gate:
                 await self._places.acquire()
         else:
             await self._places.acquire()
+
+    def lost(self, error: Exception) -> None:
+        """Log once that no primary is reached."""
+        if not self._away:
+            self._away = True
+            log.warning("PostgreSQL is away: no primary answers (%s)", type(error).__name__)
+
+    def reached(self) -> None:
+        """Log once that a primary is reached again."""
+        if self._away:
+            self._away = False
+            log.warning("PostgreSQL is back")
 
     def leave(self) -> None:
         """Let the next one in."""
@@ -241,15 +240,19 @@ class _PooledLease:
             self._pooled = await self._taken()
             driver = cast("Driver", self._pooled.driver_connection)
             self._exchange = self._kept(driver)
-            if self._exchange.listener.heard_at >= self._gate.silent_at and _alive(driver):
+            if self._exchange.listener.heard_at >= self._gate.retired_at and _alive(driver):
                 return self._exchange
             await _discard(self._pooled)
 
     async def _taken(self) -> PoolProxiedConnection:
         if cast("QueuePool", self._pool).checkedin():
             return await self._engine.raw_connection()
-        async with asyncio.timeout(_OPEN_WITHIN):
-            return await self._engine.raw_connection()
+        try:
+            async with asyncio.timeout(_OPEN_WITHIN):
+                return await self._engine.raw_connection()
+        except Exception as error:
+            self._gate.lost(error)
+            raise
 
     def _kept(self, driver: Driver) -> NativeExchange:
         """Return the connection's own, which lives as long as it does."""
@@ -262,10 +265,16 @@ class _PooledLease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         driver = cast("Driver", self._pooled.driver_connection)
-        if self._exchange.listener.silent:
-            self._gate.silent_at = time.monotonic()
+        demoted = self._exchange.demoted
+        if self._exchange.listener.silent or demoted:
+            self._gate.retired_at = time.monotonic()
+            self._gate.lost(error if isinstance(error, Exception) else Demoted())
+        elif error is None:
+            self._gate.reached()
         try:
-            idle = not driver.closed and driver.info.transaction_status is TransactionStatus.IDLE
+            idle = (
+                not demoted and not driver.closed and driver.info.transaction_status is TransactionStatus.IDLE
+            )
             if not idle or self._engine.pool is not self._pool:
                 await _discard(self._pooled)
             else:
@@ -301,6 +310,11 @@ class _JoinedLease:
         driver = (await self._connection.get_raw_connection()).driver_connection
         if not isinstance(driver, psycopg.AsyncConnection):
             raise RuntimeError("TaskFlow joins connections of postgresql+psycopg only.")  # noqa: TRY004 a misuse
+        encoding = driver.info.parameter_status("client_encoding")
+        if encoding != "UTF8":
+            raise RuntimeError(
+                f"TaskFlow joins connections whose client_encoding is UTF8 only; this one's is {encoding}."
+            )
         return CursorExchange(driver)
 
     async def __aexit__(
@@ -350,4 +364,5 @@ async def _fetch_once(
 ) -> list[tuple[Any, ...]]:
     async with connections() as exchange:
         (answer,) = await exchange((sql, dict(parameters)))
+        exchange.require_primary()
     return answer.rows

@@ -44,6 +44,21 @@ _LOST: Final = (pg.InvalidSqlStatementName, pg.FeatureNotSupported)
 """A prepared statement is gone, or its tables changed since ("cached plan must not change result type")."""
 
 
+class Demoted(psycopg.OperationalError):
+    """The server is a standby or read-only: it is not the primary, or not any more."""
+
+
+def is_demoted(pgconn: PGconn) -> bool:
+    """Return whether the server has said that it takes no writes.
+
+    PostgreSQL reports both parameters by itself, at connecting and with the answer after a change.
+    """
+    return b"on" in (
+        pgconn.parameter_status(b"in_hot_standby"),
+        pgconn.parameter_status(b"default_transaction_read_only"),
+    )
+
+
 class Answer(NamedTuple):
     """What came back for a statement."""
 
@@ -57,6 +72,14 @@ class Exchange(Protocol):
     @property
     def closed(self) -> bool:
         """Whether it is of no use any more."""
+        ...
+
+    def require_primary(self) -> None:
+        """Check that what was read came from the primary.
+
+        Raises:
+            Demoted: The server takes no writes, so what it says may be old.
+        """
         ...
 
     async def __call__(self, *statements: Statement) -> list[Answer]:
@@ -78,6 +101,10 @@ class CursorExchange:
     def closed(self) -> bool:
         return self._driver.closed
 
+    def require_primary(self) -> None:
+        if is_demoted(self._driver.pgconn):
+            raise Demoted("the server takes no writes")
+
     async def __call__(self, *statements: Statement) -> list[Answer]:
         if len(statements) == 1:
             cursors = [await self._sent(statements[0])]
@@ -97,9 +124,12 @@ class NativeExchange:
     Args:
         driver: The connection.
         statement_timeout: The connection's, in seconds; None where it has none, and so waits without end.
+
+    Attributes:
+        demoted: Whether the server has said or shown that it takes no writes.
     """
 
-    __slots__ = ("_driver", "_loaders", "_prepared", "_uses", "listener")
+    __slots__ = ("_driver", "_loaders", "_prepared", "_refused", "_uses", "listener")
 
     def __init__(self, driver: Driver, statement_timeout: float | None = None) -> None:
         self._driver = driver
@@ -107,6 +137,15 @@ class NativeExchange:
         self._uses: Counter[bytes] = Counter()
         self._prepared: set[bytes] = set()
         self._loaders: dict[bytes, AbstractTransformer] = {}
+        self._refused = False
+
+    @property
+    def demoted(self) -> bool:
+        return self._refused or (not self.closed and is_demoted(self._driver.pgconn))
+
+    def require_primary(self) -> None:
+        if self.demoted:
+            raise Demoted("the server takes no writes")
 
     @property
     def closed(self) -> bool:
@@ -118,6 +157,9 @@ class NativeExchange:
         try:
             async with driver.lock:
                 results = await self.listener(self._run(driver.pgconn, calls), statements)
+        except pg.ReadOnlySqlTransaction:
+            self._refused = True
+            raise
         except _LOST as error:
             driver.pgconn.finish()
             raise psycopg.OperationalError("the connection's prepared statements are of no use") from error

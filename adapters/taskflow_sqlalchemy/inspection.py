@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from taskflow_core.errors import Unavailable
-from taskflow_sqlalchemy.connections import PooledConnections, driver_url, fetch_all
+from taskflow_sqlalchemy.addresses import connection_parameters
+from taskflow_sqlalchemy.connections import PooledConnections, fetch_all
 from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_sqlalchemy.exchanges import NativeExchange
 from taskflow_sqlalchemy.tables import REVISION, metadata
@@ -22,7 +23,10 @@ OLDEST_SERVER: Final = 18
 """PostgreSQL's major version: search folds case by `casefold()`, which came with 18."""
 
 
-_STATE: Final = "SELECT clock_timestamp(), pg_is_in_recovery(), to_regclass('alembic_version')::text"
+_STATE: Final = """
+SELECT clock_timestamp(), current_setting('transaction_read_only') = 'on',
+       to_regclass('alembic_version')::text, current_setting('server_encoding')
+"""
 _ROLE: Final = """
 SELECT current_user::text, ARRAY(
   SELECT name FROM unnest(%(names)s::text[]) WITH ORDINALITY AS t (name, n)
@@ -44,7 +48,8 @@ class DatabaseReport:
         current: The newest that the database has; None where it has none.
         clock_skew_seconds: How far this machine's clock is ahead of the server's, at the least: nothing
             where the server's time was within the round trip that asked for it.
-        read_only: Whether the server refuses writes (a standby).
+        read_only: Whether the server refuses writes (a standby, or `default_transaction_read_only`).
+        encoding: The database's own, as PostgreSQL names it.
         role: Who is signed in.
         closed_tables: Those of TaskFlow that the role may not read and write.
     """
@@ -54,6 +59,7 @@ class DatabaseReport:
     current: str | None
     clock_skew_seconds: float
     read_only: bool
+    encoding: str
     role: str
     closed_tables: tuple[str, ...]
 
@@ -68,26 +74,6 @@ class DatabaseReport:
         return self.current == self.head
 
 
-def conninfo(url: str, **overrides: str) -> str:
-    """Return `url` as libpq takes it.
-
-    Raises:
-        ValueError: It is not the URL of a PostgreSQL database.
-    """
-    parsed = driver_url(url)
-    # By parts: a database's name may hold what SQLAlchemy does not quote when it renders a URL.
-    parts: dict[str, object] = {
-        "host": parsed.host,
-        "port": parsed.port,
-        "user": parsed.username,
-        "password": parsed.password,
-        "dbname": parsed.database,
-        **{name: each if isinstance(each, str) else ",".join(each) for name, each in parsed.query.items()},
-        **overrides,
-    }
-    return psycopg.conninfo.make_conninfo(**{name: str(part) for name, part in parts.items() if part})
-
-
 async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:
     """Return what there is to know of a database.
 
@@ -95,9 +81,11 @@ async def inspect(url: str, *, deadline: float = 5.0) -> DatabaseReport:
         ValueError: It is not the URL of a PostgreSQL database.
         Unavailable: It cannot be reached.
     """
+    # A standby is reported rather than refused.
+    parameters = connection_parameters(url, {}) | {"target_session_attrs": "any"}
     try:
         async with asyncio.timeout(deadline):
-            connection = await psycopg.AsyncConnection.connect(conninfo(url), autocommit=True)
+            connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
             async with connection:
                 return await _report(NativeExchange(connection), connection.info.server_version // 10_000)
     except (psycopg.Error, OSError, TimeoutError) as error:
@@ -109,7 +97,7 @@ async def _report(exchange: NativeExchange, server_version: int) -> DatabaseRepo
     before = datetime.now(UTC)
     (state,) = await exchange((_STATE, {}))
     after = datetime.now(UTC)
-    ((now, read_only, revised),) = state.rows
+    ((now, read_only, revised, encoding),) = state.rows
     from taskflow_sqlalchemy.revisions import head_revision  # noqa: PLC0415 - Alembic costs 0.35 s
 
     (asked,) = await exchange((_ROLE, {"names": [table.name for table in metadata.sorted_tables]}))
@@ -119,7 +107,9 @@ async def _report(exchange: NativeExchange, server_version: int) -> DatabaseRepo
         (found,) = await exchange((_REVISION, {}))
         current = str(found.rows[0][0]) if found.rows else None
     skew = (min(max(now, before), after) - now).total_seconds()
-    return DatabaseReport(server_version, head_revision(), current, skew, read_only, role, tuple(closed))
+    return DatabaseReport(
+        server_version, head_revision(), current, skew, read_only, encoding, role, tuple(closed)
+    )
 
 
 async def ping(engine: AsyncEngine, *, deadline: float = 2.0) -> None:

@@ -16,9 +16,10 @@ from psycopg import sql
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from taskflow_sqlalchemy.addresses import connection_parameters
 from taskflow_sqlalchemy.connection_errors import explained, is_final, is_missing_database
-from taskflow_sqlalchemy.connections import CONNECT_TIMEOUT, driver_url
-from taskflow_sqlalchemy.inspection import OLDEST_SERVER, conninfo
+from taskflow_sqlalchemy.connections import DRIVER
+from taskflow_sqlalchemy.inspection import OLDEST_SERVER
 from taskflow_sqlalchemy.revisions import alembic_config, head_revision, known_revisions
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ def migration_sql() -> str:
 
 async def _connect(url: str, **overrides: str) -> Plain:
     # The guard waits while migrations run, which may take hours: no time-out of the server's may end it.
-    timeouts = "-c statement_timeout=0 -c idle_session_timeout=0 -c client_min_messages=warning"
-    info = conninfo(url, connect_timeout=str(CONNECT_TIMEOUT), options=timeouts, **overrides)
-    return await psycopg.AsyncConnection.connect(info, autocommit=True)
+    settings = {"statement_timeout": "0", "idle_session_timeout": "0", "client_min_messages": "warning"}
+    parameters = connection_parameters(url, settings) | overrides
+    return await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
 
 
 async def _reach(url: str, *, wait: float, create: bool, on_event: Callable[[str], None]) -> bool:
@@ -142,7 +143,7 @@ async def _reach(url: str, *, wait: float, create: bool, on_event: Callable[[str
 
 
 async def _create_database(url: str, on_event: Callable[[str], None]) -> None:
-    name = driver_url(url).database or ""
+    name = connection_parameters(url, {}).get("dbname", "")
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
     try:
         async with await _connect(url, dbname="postgres") as maintenance:
@@ -187,7 +188,7 @@ async def _current(connection: Plain) -> str | None:
 
 async def _upgrade(url: str) -> None:
     engine = create_async_engine(
-        driver_url(url), poolclass=NullPool, connect_args={"options": "-c lock_timeout=5s"}
+        DRIVER, poolclass=NullPool, connect_args=connection_parameters(url, {"lock_timeout": "5s"})
     )
     try:
         async with engine.connect() as connection:

@@ -121,7 +121,22 @@ class _Unit:
 
     async def ask(self, *statements: Statement) -> list[list[tuple[Any, ...]]]:
         """Run statements inside this unit, in one round trip, and return the rows of each."""
-        return [answer.rows for answer in await self.inside(statements)]
+        answers = await self.inside(statements)
+        self.require_primary()
+        return [answer.rows for answer in answers]
+
+    def require_primary(self) -> None:
+        """Check that what was read came from the primary.
+
+        Raises:
+            Unavailable: The server takes no writes.
+        """
+        try:
+            if self._exchange is not None:
+                self._exchange.require_primary()
+        except Exception as error:
+            raise_translated(error)
+            raise
 
     async def run(self, statement: Statement) -> int:
         """Run a statement inside this unit; return how many rows it touched."""

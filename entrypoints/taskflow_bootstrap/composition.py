@@ -14,7 +14,7 @@ from taskflow_bootstrap.demo_accounts import DEMO_USERS
 from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.keys import NoSecret, attempts_key, make_refresh_tokens, make_tokens
 from taskflow_bootstrap.settings import Settings, variable
-from taskflow_core import Handler, UseCases
+from taskflow_core import Handler, Unavailable, UseCases
 from taskflow_core.ports.notifier import Notifier
 from taskflow_core.ports.persistence import LoginAttempts, Transactions
 from taskflow_core.ports.queue import Queue
@@ -204,9 +204,14 @@ async def one_transaction(engine: AsyncEngine, tools: Tools, queue: Queue) -> As
     try:
         async with engine.connect() as shared:
             connection = await shared.execution_options(isolation_level="READ COMMITTED")
-            async with connection.begin():
-                joined = use_cases_on(connection, tools, queue)
-                yield joined
+            try:
+                async with connection.begin():
+                    joined = use_cases_on(connection, tools, queue)
+                    yield joined
+            except Unavailable:
+                # Its server may not be the primary any more: nobody is to use it again.
+                await shared.invalidate()
+                raise
     except Exception as error:
         raise_translated(error)
         raise

@@ -143,8 +143,12 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             "database version", Level.FAIL, f"PostgreSQL {report.server_version} is too old", advice
         )
     if report.read_only:
-        advice = "Use the address of the primary."
-        yield Finding("database writes", Level.FAIL, "the server is a standby and refuses writes", advice)
+        advice = (
+            "Use the address of the primary; see default_transaction_read_only of server, database and role."
+        )
+        detail = "the server is a standby or read-only, and refuses writes"
+        yield Finding("database writes", Level.FAIL, detail, advice)
+    yield _encoding(report.encoding)
     if report.closed_tables:
         yield _rights(report.role, report.closed_tables)
     yield _migrations(report.current, report.head)
@@ -152,6 +156,15 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     if report.current == report.head:
         for finding in await _jobs(settings):
             yield finding
+
+
+def _encoding(encoding: str) -> Finding:
+    if encoding == "UTF8":
+        return Finding(
+            "database encoding", Level.OK, "UTF8, and so on TaskFlow's connections (client_encoding)"
+        )
+    advice = "Copy it into one that is made by: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0;"
+    return Finding("database encoding", Level.FAIL, f"the database's encoding is {encoding}", advice)
 
 
 def _rights(role: str, tables: Sequence[str]) -> Finding:
@@ -244,6 +257,9 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("redis", Level.FAIL, f"{where}: {error}", advice)
         return
     yield Finding("redis", Level.OK, f"{where} answers")
+    if report.refusal:
+        advice = "Use the address of a primary; see its log, its memory and disk, and the user's ACL."
+        yield Finding("redis writes", Level.FAIL, report.refusal, advice)
     yield _redis_version(report.product, report.version)
     yield _eviction(report.eviction, report.memory_limit)
     yield _persistence(appends=report.appends, failed=report.last_write_failed)

@@ -73,7 +73,7 @@ def _read_file(path: Path) -> Iterator[tuple[str, str]]:
     from dotenv.parser import parse_stream  # noqa: PLC0415 - most processes find no file
 
     try:
-        with path.open(encoding="utf-8") as stream:
+        with path.open(encoding="utf-8-sig") as stream:
             _refuse_if_untrusted(path, stream)
             bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError) as error:
@@ -109,7 +109,8 @@ def _read_secret(path: Path) -> str:
         content = file.read(SECRET_BYTES_MAX + 1)
     if len(content) > SECRET_BYTES_MAX:
         raise ValueError("it is too large for a secret")
-    text = content.decode().strip()
+    # Editors on Windows put a byte order mark before the text.
+    text = content.decode("utf-8-sig").strip()
     if not text:
         raise ValueError("it is empty")
     return text

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from taskflow_core import Rate
 from taskflow_notify import SmtpServer
@@ -13,6 +14,30 @@ from taskflow_notify import SmtpServer
 EXAMPLE_SECRET: Final = "replace-me-with-48-random-bytes-as-told-above"  # noqa: S105 - refused wherever it is found
 SECRET_BYTES_MIN: Final = 32
 """RFC 7518 section 3.2: a key of HS256 has the size of its hash or more."""
+_REDIS_EXAMPLE: Final = (
+    "must be an address such as redis://localhost:6379/0, rediss://… or unix://…, with what is not a letter "
+    "or a digit in user and password percent-encoded"
+)
+_BAD_ENCODING: Final = re.compile(r"%(?![\da-fA-F]{2})|%00|[\0-\x20\x7f]")
+_REDIS_FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+_BOOLEAN: Final = "(?i:true|false|yes|no|1|0)"
+_SECONDS: Final = r"(?=.*[1-9])\d{1,6}(\.\d{1,6})?"
+_REDIS_OPTIONS: Final = {
+    "db": r"\d{1,6}",
+    "username": ".+",
+    "password": ".+",
+    "client_name": r"[!-~]+",
+    "protocol": "[23]",
+    "health_check_interval": r"\d{1,6}",
+    "max_connections": r"[1-9]\d{0,5}",
+    "socket_timeout": _SECONDS,
+    "socket_connect_timeout": _SECONDS,
+    "socket_keepalive": _BOOLEAN,
+    "ssl_cert_reqs": "none|optional|required",
+    "ssl_check_hostname": _BOOLEAN,
+    **dict.fromkeys(_REDIS_FILES, ".+"),
+}
+"""What redis-py's URLs may hold, and what values are; what would change how answers are read is left out."""
 _SWITCH: Final = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 
 
@@ -65,20 +90,48 @@ def check_switch(text: str) -> bool:
     return _SWITCH[text.lower()]
 
 
-def check_address(schemes: tuple[str, ...], example: str) -> Callable[[str], str]:
-    """Return what checks that a text is a URL with one of these schemes."""
+def check_database_url(text: str) -> str:
+    """Return the URL of a PostgreSQL primary that libpq accepts."""
+    from taskflow_sqlalchemy import check_url  # noqa: PLC0415 - half a second that --help need not spend
 
-    def check(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-            parts.port  # noqa: B018 - reading it checks it
-        except ValueError:
-            parts = None
-        if parts is None or parts.scheme not in schemes:
-            raise ValueError(f"must be an address such as {example}")
-        return text
+    check_url(text)
+    return text
 
-    return check
+
+def check_redis_url(text: str) -> str:
+    """Return the URL of a Redis whose options redis-py knows. It would ignore a wrong database number."""
+    parts = _split(text)
+    # redis-py wants the scheme in lower case.
+    if parts is None or not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError(_REDIS_EXAMPLE)
+    if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
+        raise ValueError("must have a number as its database, such as redis://localhost:6379/0")
+    if parts.scheme == "unix" and parts.path in ("", "/"):
+        raise ValueError(_REDIS_EXAMPLE)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    for name, value in pairs:
+        pattern = _REDIS_OPTIONS.get(name)
+        if pattern is None or (name.startswith("ssl_") and parts.scheme != "rediss"):
+            raise ValueError(f"has an option that cannot be used with it: {name}")
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"has a {name} that is not valid")
+        if name in _REDIS_FILES and not Path(value).exists():
+            raise ValueError(f"names a file as {name} that does not exist")
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("has an option more than once")
+    return text
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
+        # Reading the port checks that it is a number.
+        valid = parts.port != 0 and not _BAD_ENCODING.search(text) and bool(unquote(text, errors="strict"))
+    except ValueError:
+        return None
+    # urlsplit drops control characters, and what follows an unencoded # or a second @ is not what was meant.
+    fine = valid and parts.netloc.count("@") <= 1 and "@" not in parts.path and not parts.fragment
+    return parts if fine else None
 
 
 def check_smtp_url(text: str) -> str:

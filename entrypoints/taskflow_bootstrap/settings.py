@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
@@ -20,10 +21,11 @@ from taskflow_bootstrap.environment import (
 )
 from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.parsing import (
-    check_address,
+    check_database_url,
     check_networks,
     check_origins,
     check_rate,
+    check_redis_url,
     check_secrets,
     check_smtp_url,
     check_switch,
@@ -136,6 +138,7 @@ def variable(name: str) -> str:
 
 
 SECRETS: Final = ("database_url", "redis_url", "jwt_secret", "smtp_url")
+_SEVERAL_HOSTS: Final = re.compile(r"[\w.-]+(:\d+)?(,[\w.-]+(:\d+)?)+")
 _SECRET_VARIABLES: Final = tuple(map(variable, SECRETS))
 KNOWN: Final = frozenset(
     [*map(variable, Settings.__struct_fields__), *(name + FILE_SUFFIX for name in _SECRET_VARIABLES)]
@@ -196,6 +199,9 @@ def without_password(url: str) -> str:
     """Return what may be shown of an address: no user, no password, no options."""
     try:
         parts = urlsplit(url)
+        hosts = parts.netloc.rpartition("@")[2]
+        if _SEVERAL_HOSTS.fullmatch(hosts):
+            return f"{parts.scheme}://{hosts}{parts.path}"
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "…"
@@ -203,6 +209,8 @@ def without_password(url: str) -> str:
 
 
 def _parsed(field: msgspec.structs.FieldInfo, text: str) -> object:
+    if "\0" in text:
+        raise ValueError("must not hold a NUL")
     if field.name in _PARSERS:
         return _PARSERS[field.name](text)
     try:
@@ -230,12 +238,8 @@ def _as_it_is(value: object) -> object:
 
 
 _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
-    "database_url": check_address(
-        ("postgresql", "postgres", "postgresql+psycopg"), "postgresql://user:password@localhost:5432/taskflow"
-    ),
-    "redis_url": check_address(
-        ("redis", "rediss", "unix"), "redis://localhost:6379/0, rediss://… or unix://…"
-    ),
+    "database_url": check_database_url,
+    "redis_url": check_redis_url,
     "jwt_secret": check_secrets,
     "rate_limit_login": check_rate,
     "rate_limit_refresh": check_rate,

@@ -113,7 +113,7 @@ async def open_instance(settings: Settings) -> AsyncIterator[Instance]:
     async with AsyncExitStack() as stack:
         stack.enter_context(quiet_logs())
         stack.enter_context(patch.dict(open_engine.__kwdefaults__, pool_timeout=60.0))
-        stack.enter_context(patch("taskflow_sqlalchemy.connections.CONNECT_TIMEOUT", 60))
+        stack.enter_context(patch("taskflow_sqlalchemy.addresses.CONNECT_TIMEOUT", 60))
         container = Container(settings=settings)
         stack.push_async_callback(close, container)
         application = cast("Starlette", create_application(container))

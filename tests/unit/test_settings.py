@@ -9,6 +9,7 @@ from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.parsing import EXAMPLE_SECRET
 from taskflow_bootstrap.settings import KNOWN, Settings, load_settings, variable, with_address
 from taskflow_core import Rate
+from taskflow_redis import open_client
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-tests-0123456789-abcdefgh"
@@ -91,7 +92,39 @@ def test_every_setting_is_read_from_its_variable() -> None:
             "postgresql://me:hunter2@db:port/x",
             "must be an address such as postgresql://",
         ),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?schema=public", "does not know: schema"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?pgbouncer=true", "does not know: pgbouncer"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?sslmode=hunter5", "has a sslmode that"),
+        (
+            "TASKFLOW_DATABASE_URL",
+            "postgresql://db/x?sslrootcert=/hunter5",
+            "sslrootcert that does not exist",
+        ),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?connect_timeout=hunter5", "connect_timeout that is not"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?require_auth=hunter5", "has a require_auth that"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?target_session_attrs=standby", "lead to the primary"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?host=a:1&host=b:2", "names host more than once"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?service=hunter5", "must not name a service"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://me:hunter%5@db/x", "percent-encoded"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://me:hunter%00@db/x", "percent-encoded"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://me:hunt@er2@db/x", "percent-encoded"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://me:1/hunter2@db/x", "percent-encoded"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://me:hunter5@db:0/x", "from 1 to 65535"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a:1,b:hunter5/x", "from 1 to 65535"),
+        ("TASKFLOW_DATABASE_URL", "host=db dbname=hunter5", "must be an address such as postgresql://"),
         ("TASKFLOW_REDIS_URL", "hunter2", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "REDIS://hunter2", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "redis://cache:hunter2", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "redis://:hunt@er2@cache", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "redis://:hunter%2@cache", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "redis://:hunter%ff@cache", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "redis://cache/hunter2", "must have a number as its database"),
+        ("TASKFLOW_REDIS_URL", "redis://cache/0?foo=hunter2", "cannot be used with it: foo"),
+        ("TASKFLOW_REDIS_URL", "redis://cache/0?socket_timeout=hunter2", "socket_timeout that is not valid"),
+        ("TASKFLOW_REDIS_URL", "redis://cache/0?decode_responses=1", "with it: decode_responses"),
+        ("TASKFLOW_REDIS_URL", "redis://cache/0?ssl_cert_reqs=none", "with it: ssl_cert_reqs"),
+        ("TASKFLOW_REDIS_URL", "rediss://cache/0?ssl_ca_certs=/hunter2", "ssl_ca_certs that does not exist"),
+        ("TASKFLOW_REDIS_URL", "unix://", "must be an address such as redis://"),
         ("TASKFLOW_REFRESH_GRACE", "-1", "must be a number from 0 to 300"),
         ("TASKFLOW_REFRESH_GRACE", "10", "must be 0, or more than the second"),
         ("TASKFLOW_RATE_LIMIT_LOGIN", "5", "such as 5/minute, or off"),
@@ -107,6 +140,8 @@ def test_every_setting_is_read_from_its_variable() -> None:
         ("TASKFLOW_SMTP_URL", SMTP, "needs TASKFLOW_MAIL_FROM, which is not set"),
         ("TASKFLOW_SMTP_URL", "http://me:hunter5@mail", "must be an address such as smtp://"),
         ("TASKFLOW_SMTP_URL", "smtp://me:hunter5@mail:port", "must be an address such as smtp://"),
+        ("TASKFLOW_SMTP_URL", "smtp://me:hunter%5@mail", "must be an address such as smtp://"),
+        ("TASKFLOW_SMTP_URL", "smtp://me:hunt@er5@mail", "must be an address such as smtp://"),
         ("TASKFLOW_SMTP_URL", "smtp://me@mail", "must have a user and a password, or neither"),
         ("TASKFLOW_SMTP_URL", "smtp://me:hunter5@mail?tls=maybe", "must have tls=starttls or tls=none"),
         ("TASKFLOW_SMTP_URL", "smtp://me:hunter5@mail?timeout=7", "must have no options but tls and ca"),
@@ -123,6 +158,55 @@ def test_a_wrong_value_names_its_variable_and_never_a_secret(name: str, value: s
     assert words in fault
     assert "hunter" not in fault
     assert EXAMPLE_SECRET not in fault
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://one:1,two:2/taskflow",
+        "postgresql://me@/taskflow?host=/run/postgresql",
+        "postgresql://me@%2Frun%2Fpostgresql/taskflow",
+        "postgres://[::1]:5433/taskflow?sslmode=require&application_name=a&connect_timeout=3&options=-cjit%3Doff",
+        "postgresql+psycopg://me:%40%3A%2F%3F%23%25@db/taskflow?target_session_attrs=primary",
+    ],
+)
+def test_every_form_of_libpq_is_an_address_of_the_database(url: str) -> None:
+    assert load({"TASKFLOW_DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "unix:///run/valkey.sock?db=1&username=me&password=you&client_name=a&protocol=2",
+        "redis://me:%40%3A%2F@[::1]:6380/3?health_check_interval=5&max_connections=3&socket_keepalive=yes",
+        "redis://cache?socket_timeout=1.5&socket_connect_timeout=2",
+        f"rediss://cache/?ssl_cert_reqs=required&ssl_check_hostname=True&ssl_ca_certs={__file__}",
+        f"rediss://cache/?ssl_ca_path={__file__}&ssl_certfile={__file__}&ssl_keyfile={__file__}",
+    ],
+)
+def test_every_option_of_redis_that_is_accepted_is_one_that_the_client_knows(url: str) -> None:
+    assert load({"TASKFLOW_REDIS_URL": url}).redis_url == url
+    open_client(url).connection_pool.make_connection()
+
+
+@pytest.mark.parametrize("name", ["PGTZ", "PGDATESTYLE"])
+def test_an_environment_that_overrides_what_is_relied_on_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "German")
+    assert name in faults({"TASKFLOW_DATABASE_URL": DATABASE})[0]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_value_and_a_nul_is_refused(tmp_path: Path) -> None:
+    secret, env_file = tmp_path / "secret", tmp_path / ".env"
+    secret.write_bytes(b"\xef\xbb\xbf" + SECRET.encode())
+    env_file.write_bytes(b"\xef\xbb\xbfTASKFLOW_PORT=8080\n")
+    settings = load({"TASKFLOW_JWT_SECRET_FILE": str(secret)}, env_file)
+    assert (settings.jwt_secret, settings.port) == ((SECRET,), 8080)
+    for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET", "SMTP_URL"):
+        secret.write_bytes(b"hunter\0" + SECRET.encode())
+        (fault,) = faults({f"TASKFLOW_{name}_FILE": str(secret)})
+        assert fault == f"TASKFLOW_{name} must not hold a NUL."
 
 
 def test_a_grace_may_be_turned_off_whatever_the_deadline() -> None:
