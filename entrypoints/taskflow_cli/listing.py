@@ -63,7 +63,7 @@ class Listing(Generic[Q]):
     def tell_more(self) -> None:
         """Say how to see more, where there is more."""
         if self.more and self.limit is not None:
-            click.echo(f"… and more: --limit {self.limit * 5}, or --all", err=True)
+            click.echo(f"There are more: --limit {self.limit * 5}, or --all", err=True)
 
 
 def amount(command: Callable[..., None]) -> Callable[..., None]:

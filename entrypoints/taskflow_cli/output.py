@@ -78,7 +78,7 @@ def escaped(document: bytes) -> str:
 
     It means the same. A byte above 127 on a terminal of another encoding than UTF-8 may be a control.
     """
-    is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
     return (UNSAFE if is_utf8 else _NOT_ASCII).sub(lambda c: json.dumps(c[0])[1:-1], document.decode())
 
 

@@ -7,6 +7,7 @@ several takes two.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
@@ -82,8 +83,14 @@ def cell(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that cannot steer a terminal: what somebody typed may hold its escape sequences."""
-    return _FLAG_OR_UNSAFE.sub(lambda found: found[1] or "\N{REPLACEMENT CHARACTER}", text)
+    """Return text that cannot steer a terminal, of characters that standard output can encode.
+
+    What somebody typed may hold escape sequences. In a terminal of another encoding than UTF-8, bytes of
+    UTF-8 are some too.
+    """
+    safe = _FLAG_OR_UNSAFE.sub(lambda found: found[1] or "\N{REPLACEMENT CHARACTER}", text)
+    encoding = sys.stdout.encoding or "utf-8"
+    return safe.encode(encoding, "replace").decode(encoding)
 
 
 def wrapped(text: str, width: int) -> str:

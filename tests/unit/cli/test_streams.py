@@ -79,6 +79,7 @@ def test_characters_that_the_terminal_does_not_have_are_replaced(env: dict[str, 
     table = shell("taskflow tasks list", env)
     assert table.returncode == 0, table.stderr
     assert b"Feed the ? and water" in table.stdout
+    assert len({line.index(b" HIGH ") for line in table.stdout.splitlines()[1:]}) == 1
     document = shell("taskflow tasks list --json", env)
     assert document.stdout.isascii()
     assert {task["title"] for task in json.loads(document.stdout)["data"]} == {title for title, *_ in TASKS}
