@@ -37,7 +37,6 @@ __all__ = [
     "SqlAlchemyTransaction",
     "SqlAlchemyTransactions",
     "check_url",
-    "check_url",
     "driver_url",
     "inspect",
     "lacks_right",
