@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -131,7 +132,10 @@ def test_a_person_who_may_not_see_it_is_told_whom_to_be(taskflow: Cli, world: Wo
 
 
 def under_terminal(words: list[str], prompt: bytes, typed: bytes) -> tuple[int, str]:
-    """Run a command over memory at a terminal; type something once it has asked."""
+    """Run a command over memory at a terminal; type something once it has asked, and again until it ends.
+
+    A key that is pressed between the question and the wait for its answer may be lost to it.
+    """
     code = (
         "import sys\nfrom support.cli import Cli\nfrom support.samples import World\n"
         "from taskflow_cli.app import cli\nworld = World()\nworld.add_user(email='ada@example.com')\n"
@@ -141,13 +145,16 @@ def under_terminal(words: list[str], prompt: bytes, typed: bytes) -> tuple[int, 
     if pid == 0:
         os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         os.execv(sys.executable, [sys.executable, "-c", code, *words])
-    said, has_typed = b"", False
+    said = b""
     with suppress(OSError):
-        while chunk := os.read(terminal, 4096):
-            said += chunk
-            if not has_typed and prompt in said:
+        while True:
+            if prompt in said:
                 os.write(terminal, typed)
-                has_typed = True
+            if not select.select([terminal], [], [], 2)[0]:
+                continue
+            if not (chunk := os.read(terminal, 4096)):
+                break
+            said += chunk
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
 
