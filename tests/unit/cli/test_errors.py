@@ -145,16 +145,17 @@ def under_terminal(words: list[str], prompt: bytes, typed: bytes) -> tuple[int, 
     if pid == 0:
         os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         os.execv(sys.executable, [sys.executable, "-c", code, *words])
-    said = b""
+    said, has_typed = b"", False
     with suppress(OSError):
         while True:
-            if prompt in said:
+            silent = not select.select([terminal], [], [], 5)[0]
+            if silent and has_typed:
                 os.write(terminal, typed)
-            if not select.select([terminal], [], [], 2)[0]:
-                continue
-            if not (chunk := os.read(terminal, 4096)):
-                break
-            said += chunk
+            elif not silent:
+                said += os.read(terminal, 4096)
+                if not has_typed and prompt in said:
+                    os.write(terminal, typed)
+                    has_typed = True
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
 
