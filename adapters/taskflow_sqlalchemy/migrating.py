@@ -188,7 +188,9 @@ async def _current(connection: Plain) -> str | None:
 
 async def _upgrade(url: str) -> None:
     engine = create_async_engine(
-        DRIVER, poolclass=NullPool, connect_args=connection_parameters(url, {"lock_timeout": "5s"})
+        DRIVER,
+        poolclass=NullPool,
+        connect_args=connection_parameters(url, {"lock_timeout": "5s", "statement_timeout": "0"}),
     )
     try:
         async with engine.connect() as connection:

@@ -71,7 +71,11 @@ async def _admit_user(call: Call, operation: Operation, services: Services) -> N
         cost, fault = _cost(call, operation.body, operation.cost)
         check_decision(await _take(call, limit, subject, cost, services))
     if fault is not None:
-        raise fault
+        try:
+            raise fault
+        finally:
+            # Error, traceback and this frame would keep each other, and the body, until a full collection.
+            del fault
 
 
 async def _receive(call: Call, services: Services) -> None:
@@ -106,7 +110,7 @@ def _cost(call: Call, body: Body[Any], cost: Callable[[Any], int]) -> tuple[int,
     try:
         call.body = body.read(call)
     except TaskFlowError as error:
-        return 1, error
+        return 1, error.with_traceback(None)
     return max(1, cost(call.body)), None
 
 

@@ -95,7 +95,7 @@ def normalised(output: str, place: Path, port: int) -> str:
 def output_at(columns: int) -> str:
     with short_directory() as place:
         dev = Dev(place, env={"COLUMNS": str(columns)})
-        assert becomes(lambda: dev.background.output.count("Water the plants") == 2)
+        assert becomes(lambda: dev.background.output.count("kind=task.overdue") == 2)
         assert dev.background.stop()[0] == 0
         return f"=== {columns} columns\n{normalised(dev.background.output, place, dev.port)}"
 
