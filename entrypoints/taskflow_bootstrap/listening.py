@@ -9,6 +9,8 @@ from typing import Final
 
 from taskflow_bootstrap.errors import InUse, StartError
 
+BUFFER_BYTES: Final = 128 * 1024
+"""What the kernel keeps of each connection in each direction; Linux doubles it for its own needs."""
 _ADVICE: Final = "Name another with --port, or TASKFLOW_PORT."
 
 
@@ -35,6 +37,10 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Accepted connections inherit these. By itself the kernel takes megabytes for each client that
+        # does not read, and copying them for a few hundred connections stops everybody for seconds.
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            bound.setsockopt(socket.SOL_SOCKET, buffer, BUFFER_BYTES)
         bound.bind(address)
         bound.set_inheritable(True)
     except OSError as error:
