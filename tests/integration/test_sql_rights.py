@@ -94,7 +94,7 @@ async def test_migrate_grants_what_the_documents_list_and_no_more(
     granted = """SELECT relname, array_agg(DISTINCT privilege_type::text)
         FROM pg_class, aclexplode(relacl) WHERE grantee = %s::regrole GROUP BY relname"""
     with psycopg.connect(fresh_database_url, autocommit=True) as fresh:
-        rights = dict(fresh.execute(granted, [role]).fetchall())
+        rights: dict[str, list[str]] = dict(fresh.execute(granted, [role]).fetchall())
         fresh.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
     assert rights == dict(database.execute(granted, [role]).fetchall())
     assert rights["alembic_version"] == ["SELECT"]
