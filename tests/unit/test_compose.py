@@ -12,7 +12,7 @@ from taskflow_bootstrap.settings import SECRETS, variable
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-STAYS = {name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"}
+STAYS = [name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"]
 # Who holds which secret: the volume, and the services that mount it. `secrets` writes them all.
 HOLDERS = {
     "database-secret": {"postgres", "roles"},
@@ -72,8 +72,8 @@ def test_everything_that_stays_has_a_health_check(name: str) -> None:
 
 
 def test_what_ends_by_itself_has_no_health_check_of_the_image() -> None:
-    assert {"secrets", "roles", "migrate"} == set(SERVICES) - STAYS
-    for name in set(SERVICES) - STAYS:
+    assert {"secrets", "roles", "migrate"} == set(SERVICES) - set(STAYS)
+    for name in set(SERVICES) - set(STAYS):
         assert SERVICES[name]["healthcheck"] == {"disable": True}
 
 
