@@ -1,5 +1,7 @@
 # Two stages: the first builds, the second holds what runs and nothing else.
-FROM python:3.13-slim AS build
+# To pin a digest too: --build-arg PYTHON_IMAGE=python:3.13.13-slim-trixie@sha256:…
+ARG PYTHON_IMAGE=python:3.13.13-slim-trixie
+FROM $PYTHON_IMAGE AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 RUN python3 -m venv /opt/taskflow
@@ -13,7 +15,7 @@ COPY adapters adapters
 COPY entrypoints entrypoints
 RUN /opt/taskflow/bin/pip install -c constraints.txt ".[server]"
 
-FROM python:3.13-slim
+FROM $PYTHON_IMAGE
 LABEL org.opencontainers.image.title="TaskFlow" \
       org.opencontainers.image.description="A task backend: HTTP API and CLI on PostgreSQL and Redis" \
       org.opencontainers.image.licenses="MIT"

@@ -21,6 +21,7 @@ from taskflow_sqlalchemy.connection_errors import explained, is_final, is_missin
 from taskflow_sqlalchemy.connections import DRIVER
 from taskflow_sqlalchemy.inspection import OLDEST_SERVER
 from taskflow_sqlalchemy.revisions import alembic_config, head_revision, known_revisions
+from taskflow_sqlalchemy.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,13 @@ MIGRATOR_LOCK: Final = 0x7461_736B_666C_6F77
 """The advisory lock's key: "taskflow" in ASCII."""
 LOCK_POLL: Final = 0.2
 """Seconds between tries. One that *waited* for the lock would deadlock with CREATE INDEX CONCURRENTLY."""
+
+GRANTS: Final = (
+    "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}",
+    "GRANT SELECT ON alembic_version TO {role}",
+)
+"""What a role needs that serves and does not migrate."""
 
 
 class MigrationError(Exception):
@@ -59,7 +67,12 @@ def _silent(_: str) -> None:
 
 
 async def migrate(
-    url: str, *, wait: float = 30.0, create: bool = True, on_event: Callable[[str], None] = _silent
+    url: str,
+    *,
+    wait: float = 30.0,
+    create: bool = True,
+    grant_to: str | None = None,
+    on_event: Callable[[str], None] = _silent,
 ) -> MigrationReport:
     """Bring the database at `url` to head.
 
@@ -67,6 +80,7 @@ async def migrate(
         url: `postgresql://user:password@host/database`.
         wait: Seconds to wait for a server that is not there yet, and for another migrator.
         create: Whether to create a database that does not exist.
+        grant_to: A role that gets the rights that serving needs, on the tables at head.
         on_event: Is told what happens, a line each, without secrets.
 
     Raises:
@@ -83,6 +97,8 @@ async def migrate(
                 if before != head_revision():
                     on_event(f"migrating from {before or 'an empty database'} to {head_revision()}")
                     await _upgrade(url)
+                if grant_to is not None:
+                    await _grant(guard, grant_to)
     except psycopg.Error as error:
         raise MigrationError(explained(error)) from error
     return MigrationReport(created, before, head_revision())
@@ -209,6 +225,19 @@ def _run(connection: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+async def _grant(owner: Plain, role: str) -> None:
+    """Grant the rights that docs/operations.md lists: changing the revision is not among them."""
+    schema = await (await owner.execute("SELECT current_schema()")).fetchone()
+    names = {
+        "role": sql.Identifier(role),
+        "schema": sql.Identifier(schema[0] if schema else "public"),
+        "tables": sql.SQL(", ").join(map(sql.Identifier, metadata.tables)),
+    }
+    async with owner.transaction():
+        for statement in GRANTS:
+            await owner.execute(sql.SQL(statement).format(**names))
 
 
 def _require_version(connection: Plain) -> None:

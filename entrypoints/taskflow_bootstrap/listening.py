@@ -108,6 +108,17 @@ def _url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def described(bound: socket.socket) -> str:
+    """Return where it listens, as a sentence goes on: by URL only where that is one that clients use.
+
+    Bound to every address, in a container above all, it does not know under which one it is published.
+    """
+    host, port = address_of(bound)
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - read, not bound
+        return f"listens on port {port} of every address ({host})"
+    return f"answers at {url_of(bound)}"
+
+
 def _told(error: OSError, host: str, port: int) -> StartError:
     if error.errno == errno.EADDRINUSE:
         return InUse(f"Port {port} on {host} is taken by another program. {_ADVICE}")

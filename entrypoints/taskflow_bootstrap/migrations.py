@@ -27,13 +27,16 @@ class Migrated:
     after: str
 
 
-async def migrate(settings: Settings, *, wait: float, tell: Callable[[str], None]) -> Migrated:
+async def migrate(
+    settings: Settings, *, wait: float, tell: Callable[[str], None], grant_to: str | None = None
+) -> Migrated:
     """Bring the database to head, making it where it may.
 
     Args:
         settings: With its address.
         wait: Seconds to wait for a server that still starts, and for another migrator.
         tell: Is told what happens, a line each.
+        grant_to: A role that gets the rights that serving needs.
 
     Raises:
         SettingsError: There is no address, or it is none.
@@ -43,7 +46,9 @@ async def migrate(settings: Settings, *, wait: float, tell: Callable[[str], None
     # Its default hook would log each attempt with the driver's message, which names the host.
     stamina.instrumentation.set_on_retry_hooks(())
     try:
-        report = await taskflow_sqlalchemy.migrate(settings.database_url, wait=wait, on_event=tell)
+        report = await taskflow_sqlalchemy.migrate(
+            settings.database_url, wait=wait, grant_to=grant_to, on_event=tell
+        )
     except taskflow_sqlalchemy.MigrationError as error:
         raise DatabaseError(str(error)) from error
     except ValueError as error:

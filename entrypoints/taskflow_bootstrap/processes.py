@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
 from taskflow_http.line_writer import FLUSH_SECONDS, flush_lines
@@ -73,6 +74,8 @@ class Processes:
             watched meanwhile (`logs.saying`).
         hang_seconds: One that has beaten once, and then not for so long, is killed and started again;
             None watches nobody's beats.
+        alive_file: Touched while every process works and beats, for health checks; about eight times in
+            `hang_seconds`.
     """
 
     work: Work
@@ -81,6 +84,7 @@ class Processes:
     on_ready: Callable[[], None]
     tell: Callable[[str], None]
     hang_seconds: float | None = None
+    alive_file: Path | None = None
     _places: list[_Place] = field(default_factory=list)
     _was_ready: bool = False
     _kill_at: float | None = None
@@ -111,6 +115,7 @@ class Processes:
             failed = self._replace(ended) or failed
             self._stop_when(failed)
             self._kill_hanging()
+            self._touch_alive()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._signal(signal.SIGKILL)
         return 1 if failed else 0
@@ -194,6 +199,15 @@ class Processes:
                 os.kill(place.pid, signal.SIGKILL)
                 place.was_killed = True
                 self._say(f"Process {place.pid} hangs and is killed.")
+
+    def _touch_alive(self) -> None:
+        if self.alive_file is None or self.hang_seconds is None:
+            return
+        oldest = time.monotonic() - self.hang_seconds / 2
+        if all(p.pid and p.was_ready and self._beats[p.index] > oldest for p in self._places):
+            # A disk that is full or read-only stops no work: the health check tells of it.
+            with suppress(OSError):
+                self.alive_file.touch()
 
     def _say(self, sentence: str) -> None:
         with suppress(OSError):

@@ -15,7 +15,7 @@ import uvicorn
 from taskflow_bootstrap.application import addresses, create_application, http_options
 from taskflow_bootstrap.container import Container, close
 from taskflow_bootstrap.descriptors import Descriptors
-from taskflow_bootstrap.listening import address_of, bind, reserve, url_of
+from taskflow_bootstrap.listening import address_of, bind, described, reserve
 from taskflow_bootstrap.logs import configure_logs
 from taskflow_bootstrap.notifying import make_notifier
 from taskflow_bootstrap.processes import Child, Processes
@@ -36,7 +36,7 @@ def serve(
     Args:
         settings: With addresses and secret.
         processes: How many serve; with more than one they are watched and started again.
-        on_ready: Gets the URL once requests are answered.
+        on_ready: Gets where it listens (`listening.described`) once requests are answered.
         tell: Takes what is worth knowing while it runs, and waits for nobody who reads it (`logs.saying`).
 
     Raises:
@@ -45,7 +45,7 @@ def serve(
     settings.require("database_url", "redis_url", "jwt_secret")
     if processes == 1:
         with bind(settings.host, settings.port) as own:
-            run(_serve_until_signal(settings, own, partial(on_ready, url_of(own))))
+            run(_serve_until_signal(settings, own, partial(on_ready, described(own))))
         return 0
     # What is wrong with it would end each process as soon as it is forked: from there nobody could be told.
     make_notifier(settings)
@@ -57,8 +57,8 @@ def serve(
             run(_serve_until_signal(settings, own, child.ready, child.lifeline))
             return 0
 
-        url = url_of(reserved)
-        return Processes(work, processes, _KILL_AFTER_SECONDS, partial(on_ready, url), tell).run()
+        ready = partial(on_ready, described(reserved))
+        return Processes(work, processes, _KILL_AFTER_SECONDS, ready, tell).run()
 
 
 async def _serve_until_signal(

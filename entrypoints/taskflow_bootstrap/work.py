@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from taskflow_bootstrap.container import Container, close
@@ -38,6 +39,7 @@ def work(
     tell: Callable[[str], None],
     concurrency: int = CONCURRENCY,
     handlers: Mapping[str, Handler] | None = None,
+    alive_file: Path | None = None,
 ) -> int:
     """Do jobs until SIGTERM or Ctrl-C; return the exit code.
 
@@ -48,6 +50,7 @@ def work(
         tell: Takes what is worth knowing while it runs, and waits for nobody who reads it (`logs.saying`).
         concurrency: Jobs at a time in each.
         handlers: For kinds of jobs beside TaskFlow's own.
+        alive_file: Touched while every process works, for health checks.
 
     Raises:
         SettingsError: An address is missing, or how mails are sent is wrong.
@@ -58,7 +61,7 @@ def work(
         run(_work(settings, handlers or {}, concurrency, child))
         return 0
 
-    return Processes(do, processes, _KILL_WORKER_SECONDS, on_ready, tell, HANG_SECONDS).run()
+    return Processes(do, processes, _KILL_WORKER_SECONDS, on_ready, tell, HANG_SECONDS, alive_file).run()
 
 
 async def _work(settings: Settings, handlers: Mapping[str, Handler], concurrency: int, child: Child) -> None:
@@ -76,7 +79,13 @@ async def _work(settings: Settings, handlers: Mapping[str, Handler], concurrency
             )
 
 
-def schedule(settings: Settings, *, on_ready: Callable[[], None], tell: Callable[[str], None]) -> int:
+def schedule(
+    settings: Settings,
+    *,
+    on_ready: Callable[[], None],
+    tell: Callable[[str], None],
+    alive_file: Path | None = None,
+) -> int:
     """See what falls due until SIGTERM or Ctrl-C; return the exit code.
 
     Args:
@@ -84,6 +93,7 @@ def schedule(settings: Settings, *, on_ready: Callable[[], None], tell: Callable
         on_ready: Called once it works.
         tell: Takes what is worth knowing while it runs: that it died or hung, and was started again. It
             waits for nobody who reads it (`logs.saying`).
+        alive_file: Touched while it works, for health checks.
 
     Raises:
         SettingsError: An address is missing, or how mails are sent is wrong.
@@ -94,7 +104,7 @@ def schedule(settings: Settings, *, on_ready: Callable[[], None], tell: Callable
         run(_schedule(settings, child))
         return 0
 
-    return Processes(do, 1, _KILL_SCHEDULER_SECONDS, on_ready, tell, HANG_SECONDS).run()
+    return Processes(do, 1, _KILL_SCHEDULER_SECONDS, on_ready, tell, HANG_SECONDS, alive_file).run()
 
 
 async def _schedule(settings: Settings, child: Child) -> None:

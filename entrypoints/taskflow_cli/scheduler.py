@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 
 @click.command()
+@click.option("--alive-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Touched every few seconds while all processes work, for health checks.")  # fmt: skip
 @click.pass_context
-def scheduler(ctx: click.Context) -> None:
+def scheduler(ctx: click.Context, alive_file: Path | None) -> None:
     """See what falls due, and that no job is forgotten.
 
     It makes jobs of what time brings about, and wakes workers for what is due. Run any number: each thing is
@@ -25,5 +28,6 @@ def scheduler(ctx: click.Context) -> None:
         servers_found(),
         on_ready=lambda: announce("TaskFlow looks after its jobs"),
         tell=saying(sys.stderr),
+        alive_file=alive_file,
     )
     ctx.exit(code)

@@ -27,9 +27,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, processes: int
     code = bootstrap.serve(
         settings,
         processes=processes,
-        on_ready=lambda url: announce(
-            f"TaskFlow answers at {url} ({processes} process{'es' * (processes > 1)})"
-        ),
+        on_ready=lambda where: announce(f"TaskFlow {where} ({processes} process{'es' * (processes > 1)})"),
         tell=saying(sys.stderr),
     )
     ctx.exit(code)

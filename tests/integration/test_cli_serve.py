@@ -46,6 +46,21 @@ def env(database_url: str, redis_url: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_bound_to_every_address_it_names_no_address_that_clients_may_not_reach(
+    tmp_path: Path, env: dict[str, str], processes: int
+) -> None:
+    port = free_port()
+    command = ["serve", "--host", "0.0.0.0", "--port", port, "--processes", processes]
+    background = Background.start(*command, cwd=tmp_path, env=env)
+    try:
+        background.wait_for(f"TaskFlow listens on port {port} of every address (0.0.0.0)")
+        assert httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=10).status_code == 200
+        assert "http://" not in background.output
+    finally:
+        background.kill()
+
+
 @pytest.fixture
 def one(tmp_path: Path, env: dict[str, str]) -> Iterator[Served]:
     served = Served(tmp_path, env)

@@ -17,10 +17,12 @@ from taskflow_bootstrap.doctor import Finding, Level, examine
 from taskflow_core import Unavailable
 from taskflow_core.use_cases.ledger.run import Outcome
 from taskflow_sqlalchemy import (
+    MigrationError,
     SqlAlchemyLedgerReads,
     SqlAlchemyTransactions,
     inspect,
     lacks_right,
+    migrate,
     open_engine,
 )
 from taskflow_sqlalchemy.tables import metadata
@@ -81,6 +83,26 @@ async def test_the_documented_rights_are_enough(
         assert (await api.client.get("/health/ready")).status_code == 200
     findings = await database_findings(url, redis_url, tmp_path)
     assert {finding.level for finding in findings.values()} == {Level.OK}
+
+
+async def test_migrate_grants_what_the_documents_list_and_no_more(
+    fresh_database_url: str, database: psycopg.Connection[Any], role: str
+) -> None:
+    for _ in range(2):
+        await migrate(fresh_database_url, grant_to=role)
+    database.execute(GRANTS.replace("taskflow_app", role).encode())
+    granted = """SELECT relname, array_agg(DISTINCT privilege_type::text)
+        FROM pg_class, aclexplode(relacl) WHERE grantee = %s::regrole GROUP BY relname"""
+    with psycopg.connect(fresh_database_url, autocommit=True) as fresh:
+        rights: dict[str, list[str]] = dict(fresh.execute(granted, [role]).fetchall())
+        fresh.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
+    assert rights == dict(database.execute(granted, [role]).fetchall())
+    assert rights["alembic_version"] == ["SELECT"]
+
+
+async def test_a_role_that_is_not_there_is_told(database_url: str) -> None:
+    with pytest.raises(MigrationError, match="does not exist"):
+        await migrate(database_url, grant_to='no"body')
 
 
 async def test_who_lacks_a_right_is_told_which(

@@ -15,7 +15,7 @@ import pytest
 from support.pauses import pause, paused
 
 SCRIPT = """
-import mmap, os, select, signal, sys, time
+import mmap, os, pathlib, select, signal, sys, time
 from taskflow_bootstrap import processes
 from taskflow_bootstrap.running import run, stop_asked
 
@@ -63,7 +63,9 @@ def nobody_listens(*_):
 tell = nobody_listens if {deaf} else say
 if {hang}:
     processes.time = Clock()
-watcher = processes.Processes(work, {count}, 60.0, lambda: tell("all ready"), tell, hang_seconds={hang})
+watcher = processes.Processes(
+    work, {count}, 60.0, lambda: tell("all ready"), tell, {hang}, pathlib.Path(here, "alive")
+)
 sys.exit(watcher.run())
 """
 HANG = 0.8
@@ -165,6 +167,24 @@ def test_one_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
         those.wait_for("working", times=3)
         assert second in those.pids()
         assert f"Process {second}" not in those.said
+        assert those.stop() == 0
+
+
+def test_the_file_for_health_checks_is_touched_only_while_all_work(tmp_path: Path) -> None:
+    alive = tmp_path / "alive"
+    with watched(tmp_path, BEATING, count=2, hang=HANG) as those:
+        those.wait_for("all ready")
+        first, second = those.pids()
+        until(alive.exists)
+        pause(first)
+        those.pass_time(HANG * 5 / 8, second)
+        alive.unlink()
+        those.pass_time(HANG / 8, second)
+        assert not alive.exists()
+        those.pass_time(HANG, second)
+        those.wait_for("hangs and is killed")
+        those.pass_time(1.5, second)
+        until(alive.exists)
         assert those.stop() == 0
 
 
