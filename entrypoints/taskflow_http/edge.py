@@ -62,12 +62,16 @@ class Edge:
         try:
             reply = await self._answer(call, send)
             status = reply.status
+            # A client that is slow to read does not hold what it sent as well.
+            call.content, call.body = b"", None
             await send_reply(reply, self._told(call, reply), send, with_body=scope["method"] != "HEAD")
         except Disconnected:
             pass
         finally:
             _log(call, status, time.perf_counter() - begun)
             current.reset(token)
+            # The two refer to each other: a body would stay in memory until a full collection.
+            del scope[CALL]
 
     async def _answer(self, call: Call, send: Send) -> Reply:
         deadline = asyncio.timeout(self._timeout)
