@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from taskflow_core.fields import UNSET, Unset, check_fields, check_text, require_version
+from taskflow_core.fields import UNSET, Unset, check_fields, check_line, check_text, require_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -77,9 +77,9 @@ def check_name(value: str) -> str:
     """Return the name trimmed; 1 to 255 characters.
 
     Raises:
-        ValueError: It is empty or too long.
+        ValueError: It is empty or too long, or nothing of it is visible.
     """
-    return check_text(value.strip(), least=1, most=NAME_MAX)
+    return check_line(value, most=NAME_MAX)
 
 
 def check_password(value: str) -> str:

@@ -29,7 +29,7 @@ def trimmed(most: int) -> Schema:
 
 
 TITLE: Final = trimmed(255) | {
-    "description": "1 to 255 characters; blanks around it are removed.",
+    "description": "1 to 255 characters, at least one of them visible; blanks around it are removed.",
     "examples": ["Write the report"],
 }
 DESCRIPTION: Final = {"maxLength": DESCRIPTION_MAX, "pattern": NO_NUL}
@@ -60,7 +60,7 @@ EMAIL: Final = {
     "examples": ["ada@example.com"],
 }
 NAME: Final = trimmed(NAME_MAX) | {
-    "description": "1 to 255 characters; blanks around it are removed.",
+    "description": "1 to 255 characters, at least one of them visible; blanks around it are removed.",
     "examples": ["Ada Lovelace"],
 }
 PASSWORD: Final = {

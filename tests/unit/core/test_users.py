@@ -128,7 +128,7 @@ def test_names_are_kept_trimmed(given: str, kept: str) -> None:
     assert check_name(given) == kept
 
 
-@pytest.mark.parametrize("name", ["", " \u3000 ", "x" * 256, "a\0b", "\udc00"])
+@pytest.mark.parametrize("name", ["", " \u3000 ", "\u200b\u2800", "x" * 256, "a\0b", "\udc00"])
 def test_names_that_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"must"):
         check_name(name)
