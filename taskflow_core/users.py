@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from taskflow_core.fields import UNSET, Unset, check_fields, check_line, check_text, require_version
+from taskflow_core.fields import (
+    UNSET,
+    Unset,
+    check_fields,
+    check_line,
+    check_text,
+    is_invisible,
+    require_version,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -38,6 +46,8 @@ class Role(StrEnum):
 def check_email(value: str) -> str:
     """Return the address as accounts are known by it: NFKC, case-folded; what it returns it leaves as it is.
 
+    A domain label in ASCII (`xn--`) is returned in Unicode, so that one mailbox has one account.
+
     The syntax check is the one that HTML's `input type=email` makes in spirit: one `@`, something
     on both sides, no blanks or control characters. Only a mail that arrives proves more.
 
@@ -48,10 +58,12 @@ def check_email(value: str) -> str:
         ValueError: It cannot be an address, or would become another's.
     """
     text = check_text(value.strip(), least=1, most=EMAIL_MAX)
-    email = _folded(text)
-    local, at, domain = email.rpartition("@")
-    labels = domain.split(".")
-    blank = any(c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in email)
+    folded = _folded(text)
+    local, at, domain = folded.rpartition("@")
+    labels = [_label(label) for label in domain.split(".")]
+    email = f"{local}{at}{'.'.join(labels)}"
+    # The ideographic full stop is a dot to those who send mails. `xn--` can hide what is invisible.
+    blank = any(c == "\u3002" or is_invisible(c) for c in folded + email)
     if not at or not local or "@" in local or blank or len(local) > LOCAL_PART_MAX or len(email) > EMAIL_MAX:
         raise ValueError("must be an email address")
     if not all(labels) or any(len(label) > LABEL_MAX for label in labels) or set('<>(),;:\\"[]') & set(email):
@@ -59,6 +71,24 @@ def check_email(value: str) -> str:
     if not _folds_letter_case_alone(text):
         raise ValueError("must have no letter, such as ß or ς, that letter case makes another one")
     return email
+
+
+def _label(label: str) -> str:
+    """Return a domain's label in Unicode, or in ASCII where the standard library has no Unicode for it.
+
+    Its IDNA is that of 2003, which has no ß, ς or joiner. `check_email` refuses them, so that a label with
+    one has its ASCII form only.
+    """
+    if label.isascii() and not label.startswith("xn--"):
+        return label
+    try:
+        ascii_form = label.encode("idna")
+        unicode_form = ascii_form.decode("idna")
+    except UnicodeError:
+        if label.isascii():
+            return label
+        raise ValueError("must have a domain that mail can be sent to") from None
+    return unicode_form if _folded(unicode_form) == unicode_form else ascii_form.decode()
 
 
 def _folded(text: str) -> str:
