@@ -112,24 +112,37 @@ def check_name(value: str) -> str:
     return check_line(value, most=NAME_MAX)
 
 
+def normalized_password(value: str) -> str:
+    """Return a password as it is hashed and compared: in NFKC (NIST SP 800-63B), nothing trimmed.
+
+    One keyboard or system gives `é` as one character, another as two. What no normalization makes a valid
+    password of is returned without its end, so that the work is bounded.
+    """
+    return unicodedata.normalize("NFKC", value[: _DECOMPOSED_MAX * PASSWORD_MAX + 1])[: PASSWORD_MAX + 1]
+
+
+_DECOMPOSED_MAX: Final = 4
+"""Characters that NFD makes of one at most (UAX #15 section 9, in UTF-32)."""
+
+
 def check_password(value: str) -> str:
-    """Return the password as it is: 8 to 256 characters, nothing trimmed (NIST SP 800-63B).
+    """Return the password in NFKC, of which it has 8 to 256 characters; nothing is trimmed.
 
     Raises:
         ValueError: It is too short or too long, or is not valid Unicode.
     """
-    return check_text(value, least=PASSWORD_MIN, most=PASSWORD_MAX)
+    return check_text(normalized_password(value), least=PASSWORD_MIN, most=PASSWORD_MAX)
 
 
 def check_new_password(password: str, *, email: str, name: str, common: Container[str]) -> str:
-    """Return a password that may be set: long enough, not a common one, not the user's own name or email.
+    """Return a password that may be set, in NFKC: long enough, not a common one, not one's name or email.
 
     By NIST SP 800-63B section 3.1.1.2: no rules of composition.
 
     Raises:
         ValueError: It may not.
     """
-    check_password(password)
+    password = check_password(password)
     own = (text.strip() for text in (email, email.partition("@")[0], name))
     # What is longer breaks its own rule; to fold a megabyte takes a second.
     if _folded(password.strip()) in {_folded(text) for text in own if len(text) <= NAME_MAX}:

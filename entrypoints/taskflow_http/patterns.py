@@ -68,6 +68,6 @@ PASSWORD: Final = {
     "minLength": PASSWORD_MIN,
     "maxLength": PASSWORD_MAX,
     "pattern": NO_NUL,
-    "description": "8 to 256 characters; common passwords are refused.",
+    "description": "8 to 256 characters in Unicode's form NFKC; common passwords are refused.",
     "examples": ["correct horse battery staple"],
 }

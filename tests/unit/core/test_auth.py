@@ -1,8 +1,9 @@
 """Registering and signing in."""
 
+import unicodedata
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -182,10 +183,19 @@ class TestLogIn:
     async def test_the_longest_password_opens_and_one_that_begins_with_it_does_not(
         self, world: World
     ) -> None:
-        longest = "\U0001f511" * 256
+        longest = "\U0001f511" * 255 + "é"
         await world.use_cases.register(Registration(email="a@b", name="A", password=longest))
         await world.use_cases.log_in(LogInAttempt("a@b", longest))
         await failed(world, LogInAttempt("a@b", longest + "x"))
+
+    @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+    async def test_a_password_opens_in_every_normalization_form(
+        self, world: World, form: Literal["NFC", "NFD", "NFKC", "NFKD"]
+    ) -> None:
+        password = "Été à la ﬁn, №\u00a01" * 10
+        await world.use_cases.register(Registration(email="a@b", name="A", password=password))
+        await world.use_cases.log_in(LogInAttempt("a@b", unicodedata.normalize(form, password)))
+        await failed(world, LogInAttempt("a@b", unicodedata.normalize(form, password[:-1] + "2")))
 
     async def test_a_fault_of_the_store_is_no_wrong_password(
         self, world: World, monkeypatch: pytest.MonkeyPatch
