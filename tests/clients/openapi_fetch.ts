@@ -22,9 +22,13 @@ assert.ok(created.data);
 const priority: components["schemas"]["Priority"] = created.data.priority;
 assert.deepEqual([created.data.title, created.data.status, priority], [title, "PENDING", "MEDIUM"]);
 
-const query = { search: title, overdue: false, sort: "-priority", limit: 5 } as const;
+const query: paths["/tasks"]["get"]["parameters"]["query"] = {
+  search: title, status: ["PENDING", "COMPLETED"], overdue: false, sort: "-priority", limit: 5,
+};
 const listed = await client.GET("/tasks", { params: { query } });
 assert.deepEqual(listed.data, { data: [created.data], nextCursor: null });
+const closed = await client.GET("/tasks", { params: { query: { search: title, status: ["COMPLETED", "CANCELLED"] } } });
+assert.deepEqual(closed.data?.data, []);
 
 const path = { id: created.data.id };
 const dated = await client.PATCH("/tasks/{id}", {
