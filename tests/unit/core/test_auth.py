@@ -76,6 +76,16 @@ class TestRegister:
         assert signed_in.user == registered.user
         assert signed_in.refresh_token != registered.refresh_token
 
+    async def test_a_domain_in_ascii_and_in_unicode_are_one_account(self, world: World) -> None:
+        ascii_form, unicode_form = "ada@xn--bcher-kva.example", "Ada@bu\u0308cher\uff0eexample"
+        registered = await world.use_cases.register(
+            Registration(email=ascii_form, name="A", password=PASSWORD)
+        )
+        with pytest.raises(EmailTaken):
+            await world.use_cases.register(Registration(email=unicode_form, name="A", password=PASSWORD))
+        for email in (ascii_form, unicode_form):
+            assert (await world.use_cases.log_in(LogInAttempt(email, PASSWORD))).user == registered.user
+
     async def test_all_faults_are_told_at_once(self, world: World) -> None:
         with pytest.raises(InvalidInput) as caught:
             await world.use_cases.register(Registration(email="", name="", password=""))
