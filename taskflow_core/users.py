@@ -126,11 +126,13 @@ _DECOMPOSED_MAX: Final = 4
 
 
 def check_password(value: str) -> str:
-    """Return the password in NFKC, of which it has 8 to 256 characters; nothing is trimmed.
+    """Return the password in NFKC: 8 to 256 characters, and as given 8 at least; nothing is trimmed.
 
     Raises:
         ValueError: It is too short or too long, or is not valid Unicode.
     """
+    # NFKC makes up to 18 characters of one.
+    check_text(value[:PASSWORD_MIN], least=PASSWORD_MIN, most=PASSWORD_MIN)
     return check_text(normalized_password(value), least=PASSWORD_MIN, most=PASSWORD_MAX)
 
 

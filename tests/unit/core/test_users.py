@@ -175,7 +175,7 @@ def test_passwords_are_kept_as_they_are(password: str) -> None:
         ("cafe\u0301s cafe\u0301s", "cafés cafés"),
         ("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "password"),
         ("\u3000padded\u00a0", " padded "),
-        ("ﬁﬁﬁﬁ", "fifififi"),
+        ("ﬁ" * 8, "fi" * 8),
         ("e\u0301" * 256, "é" * 256),
         ("\u1fb7" * 256, "\u1fb7" * 256),
         (unicodedata.normalize("NFD", "\u1f82" * 256), "\u1f82" * 256),
@@ -194,6 +194,8 @@ def test_no_character_is_more_than_four_decomposed() -> None:
     [
         "",
         "e\u0301" * 7,
+        "\ufdfa",
+        "ﬁ" * 7,
         "\ufdfa" * 15,
         "e\u0301" * 257,
         "\ufdfa" * 1_000_000,
