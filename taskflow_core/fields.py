@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -44,15 +46,48 @@ def check_text(value: str, *, least: int, most: int) -> str:
         ValueError: It is too short or too long, or holds what PostgreSQL cannot store as
             text (NUL, lone surrogates). The message is a sentence for people.
     """
+    # The length first: it bounds the work of the scans.
+    if len(value) > most:
+        raise ValueError(f"must have at most {most} characters")
     if "\0" in value:
         raise ValueError("must not contain NUL")
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
         raise ValueError("must be valid Unicode")
     if len(value) < least:
         raise ValueError("must not be empty" if least == 1 else f"must have at least {least} characters")
-    if len(value) > most:
-        raise ValueError(f"must have at most {most} characters")
     return value
+
+
+def check_line(value: str, *, most: int) -> str:
+    """Return `value` trimmed: a title or a name, of which people see at least one character.
+
+    Raises:
+        ValueError: It is too long, cannot be stored, or nothing of it is visible.
+    """
+    text = check_text(value.strip(), least=1, most=most)
+    if all(map(is_invisible, text)):
+        raise ValueError("must not be empty")
+    return text
+
+
+def is_invisible(character: str) -> bool:
+    """Return whether a character by itself shows nothing: blanks, control and format characters, fillers.
+
+    Those are Unicode's White_Space and Default_Ignorable_Code_Point (UAX #44), and symbols that are blank.
+    """
+    return (
+        character.isspace()
+        or unicodedata.category(character) in ("Cc", "Cf")
+        or _INVISIBLE.fullmatch(character) is not None
+    )
+
+
+# What neither category covers: joiners, fillers, variation selectors, places kept for more of them,
+# and the blank symbols of Braille, hieroglyphs and music.
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U00013441\U00013442\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
+)
 
 
 def check_fields(rules: Mapping[str, Callable[[Any], object]], given: Mapping[str, object]) -> dict[str, Any]:

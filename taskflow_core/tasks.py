@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
 from taskflow_core.errors import InvalidTransition, NotFound
-from taskflow_core.fields import UNSET, Unset, check_fields, check_text, require_version
+from taskflow_core.fields import UNSET, Unset, check_fields, check_line, check_text, require_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,9 +71,9 @@ def check_title(value: str) -> str:
     """Return the title trimmed; 1 to 255 characters.
 
     Raises:
-        ValueError: It is empty or too long.
+        ValueError: It is empty or too long, or nothing of it is visible.
     """
-    return check_text(value.strip(), least=1, most=TITLE_MAX)
+    return check_line(value, most=TITLE_MAX)
 
 
 def check_description(value: str | None) -> str | None:

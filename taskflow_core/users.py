@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from taskflow_core.fields import UNSET, Unset, check_fields, check_text, require_version
+from taskflow_core.fields import (
+    UNSET,
+    Unset,
+    check_fields,
+    check_line,
+    check_text,
+    is_invisible,
+    require_version,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -38,6 +46,8 @@ class Role(StrEnum):
 def check_email(value: str) -> str:
     """Return the address as accounts are known by it: NFKC, case-folded; what it returns it leaves as it is.
 
+    A domain label in ASCII (`xn--`) is returned in Unicode, so that one mailbox has one account.
+
     The syntax check is the one that HTML's `input type=email` makes in spirit: one `@`, something
     on both sides, no blanks or control characters. Only a mail that arrives proves more.
 
@@ -48,10 +58,12 @@ def check_email(value: str) -> str:
         ValueError: It cannot be an address, or would become another's.
     """
     text = check_text(value.strip(), least=1, most=EMAIL_MAX)
-    email = _folded(text)
-    local, at, domain = email.rpartition("@")
-    labels = domain.split(".")
-    blank = any(c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in email)
+    folded = _folded(text)
+    local, at, domain = folded.rpartition("@")
+    labels = [_label(label) for label in domain.split(".")]
+    email = f"{local}{at}{'.'.join(labels)}"
+    # The ideographic full stop is a dot to those who send mails. `xn--` can hide what is invisible.
+    blank = any(c == "\u3002" or is_invisible(c) for c in folded + email)
     if not at or not local or "@" in local or blank or len(local) > LOCAL_PART_MAX or len(email) > EMAIL_MAX:
         raise ValueError("must be an email address")
     if not all(labels) or any(len(label) > LABEL_MAX for label in labels) or set('<>(),;:\\"[]') & set(email):
@@ -59,6 +71,24 @@ def check_email(value: str) -> str:
     if not _folds_letter_case_alone(text):
         raise ValueError("must have no letter, such as ß or ς, that letter case makes another one")
     return email
+
+
+def _label(label: str) -> str:
+    """Return a domain's label in Unicode, or in ASCII where the standard library has no Unicode for it.
+
+    Its IDNA is that of 2003, which has no ß, ς or joiner. `check_email` refuses them, so that a label with
+    one has its ASCII form only.
+    """
+    if label.isascii() and not label.startswith("xn--"):
+        return label
+    try:
+        ascii_form = label.encode("idna")
+        unicode_form = ascii_form.decode("idna")
+    except UnicodeError:
+        if label.isascii():
+            return label
+        raise ValueError("must have a domain that mail can be sent to") from None
+    return unicode_form if _folded(unicode_form) == unicode_form else ascii_form.decode()
 
 
 def _folded(text: str) -> str:
@@ -77,29 +107,44 @@ def check_name(value: str) -> str:
     """Return the name trimmed; 1 to 255 characters.
 
     Raises:
-        ValueError: It is empty or too long.
+        ValueError: It is empty or too long, or nothing of it is visible.
     """
-    return check_text(value.strip(), least=1, most=NAME_MAX)
+    return check_line(value, most=NAME_MAX)
+
+
+def normalized_password(value: str) -> str:
+    """Return a password as it is hashed and compared: in NFKC (NIST SP 800-63B), nothing trimmed.
+
+    One keyboard or system gives `é` as one character, another as two. What no normalization makes a valid
+    password of is returned without its end, so that the work is bounded.
+    """
+    return unicodedata.normalize("NFKC", value[: _DECOMPOSED_MAX * PASSWORD_MAX + 1])[: PASSWORD_MAX + 1]
+
+
+_DECOMPOSED_MAX: Final = 4
+"""Characters that NFD makes of one at most (UAX #15 section 9, in UTF-32)."""
 
 
 def check_password(value: str) -> str:
-    """Return the password as it is: 8 to 256 characters, nothing trimmed (NIST SP 800-63B).
+    """Return the password in NFKC: 8 to 256 characters, and as given 8 at least; nothing is trimmed.
 
     Raises:
         ValueError: It is too short or too long, or is not valid Unicode.
     """
-    return check_text(value, least=PASSWORD_MIN, most=PASSWORD_MAX)
+    # NFKC makes up to 18 characters of one.
+    check_text(value[:PASSWORD_MIN], least=PASSWORD_MIN, most=PASSWORD_MIN)
+    return check_text(normalized_password(value), least=PASSWORD_MIN, most=PASSWORD_MAX)
 
 
 def check_new_password(password: str, *, email: str, name: str, common: Container[str]) -> str:
-    """Return a password that may be set: long enough, not a common one, not the user's own name or email.
+    """Return a password that may be set, in NFKC: long enough, not a common one, not one's name or email.
 
     By NIST SP 800-63B section 3.1.1.2: no rules of composition.
 
     Raises:
         ValueError: It may not.
     """
-    check_password(password)
+    password = check_password(password)
     own = (text.strip() for text in (email, email.partition("@")[0], name))
     # What is longer breaks its own rule; to fold a megabyte takes a second.
     if _folded(password.strip()) in {_folded(text) for text in own if len(text) <= NAME_MAX}:

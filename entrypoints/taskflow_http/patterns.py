@@ -29,7 +29,7 @@ def trimmed(most: int) -> Schema:
 
 
 TITLE: Final = trimmed(255) | {
-    "description": "1 to 255 characters; blanks around it are removed.",
+    "description": "1 to 255 characters, at least one of them visible; blanks around it are removed.",
     "examples": ["Write the report"],
 }
 DESCRIPTION: Final = {"maxLength": DESCRIPTION_MAX, "pattern": NO_NUL}
@@ -60,7 +60,7 @@ EMAIL: Final = {
     "examples": ["ada@example.com"],
 }
 NAME: Final = trimmed(NAME_MAX) | {
-    "description": "1 to 255 characters; blanks around it are removed.",
+    "description": "1 to 255 characters, at least one of them visible; blanks around it are removed.",
     "examples": ["Ada Lovelace"],
 }
 PASSWORD: Final = {
@@ -68,6 +68,6 @@ PASSWORD: Final = {
     "minLength": PASSWORD_MIN,
     "maxLength": PASSWORD_MAX,
     "pattern": NO_NUL,
-    "description": "8 to 256 characters; common passwords are refused.",
+    "description": "8 to 256 characters in Unicode's form NFKC; common passwords are refused.",
     "examples": ["correct horse battery staple"],
 }

@@ -15,8 +15,12 @@ assert.equal(created.response?.status, 201);
 assert.ok(created.data);
 assert.deepEqual([created.data.title, created.data.status, created.data.priority], [title, "PENDING", "MEDIUM"]);
 
-const listed = await listTasks({ query: { search: title, overdue: false, sort: "-priority", limit: 5 } });
+const listed = await listTasks({
+  query: { search: title, status: ["PENDING", "COMPLETED"], overdue: false, sort: "-priority", limit: 5 },
+});
 assert.deepEqual(listed.data, { data: [created.data], nextCursor: null });
+const closed = await listTasks({ query: { search: title, status: ["COMPLETED", "CANCELLED"] } });
+assert.deepEqual(closed.data?.data, []);
 
 const path = { id: created.data.id };
 const dated = await changeTask({

@@ -3,7 +3,10 @@ import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
 
-const client = createClient<paths>({ baseUrl: process.argv[2]! });
+const client = createClient<paths>({
+  baseUrl: process.argv[2]!,
+  querySerializer: { array: { style: "form", explode: false } },
+});
 
 const signedIn = await client.POST("/auth/login", {
   body: { email: "user@example.com", password: "user123" },
@@ -22,9 +25,13 @@ assert.ok(created.data);
 const priority: components["schemas"]["Priority"] = created.data.priority;
 assert.deepEqual([created.data.title, created.data.status, priority], [title, "PENDING", "MEDIUM"]);
 
-const query = { search: title, overdue: false, sort: "-priority", limit: 5 } as const;
+const query: paths["/tasks"]["get"]["parameters"]["query"] = {
+  search: title, status: ["PENDING", "COMPLETED"], overdue: false, sort: "-priority", limit: 5,
+};
 const listed = await client.GET("/tasks", { params: { query } });
 assert.deepEqual(listed.data, { data: [created.data], nextCursor: null });
+const closed = await client.GET("/tasks", { params: { query: { search: title, status: ["COMPLETED", "CANCELLED"] } } });
+assert.deepEqual(closed.data?.data, []);
 
 const path = { id: created.data.id };
 const dated = await client.PATCH("/tasks/{id}", {

@@ -37,11 +37,21 @@ assert not isinstance(task, Problem)
 assert (task.title, task.status, task.priority) == (title, Status.PENDING, Priority.MEDIUM)
 
 listed = list_tasks.sync(
-    client=client, search=title, overdue=False, sort=ListTasksSort.PRIORITY_DESCENDING, limit=5
+    client=client,
+    search=title,
+    status=[Status.PENDING],
+    overdue=False,
+    sort=ListTasksSort.PRIORITY_DESCENDING,
+    limit=5,
 )
 assert listed is not None
 assert not isinstance(listed, Problem)
 assert (listed.data, listed.next_cursor) == ([task], None)
+
+# It repeats the parameter for each value, whatever the document says (`explode: false`).
+repeated = list_tasks.sync(client=client, search=title, status=[Status.PENDING, Status.COMPLETED])
+assert isinstance(repeated, Problem)
+assert repeated.code == "invalid"
 
 due = dt.datetime(2030, 1, 31, 16, tzinfo=dt.UTC)
 dated = change_task.sync(

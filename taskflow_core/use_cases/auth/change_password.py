@@ -13,7 +13,7 @@ from taskflow_core.security_events import EventType, SecurityEvent
 from taskflow_core.sessions import End, Origin
 from taskflow_core.use_cases.actors import load_users
 from taskflow_core.use_cases.events import keep_event
-from taskflow_core.users import PASSWORD_MAX, check_new_password
+from taskflow_core.users import check_new_password, normalized_password
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -58,10 +58,15 @@ class SetPassword:
     clock: Clock
     ids: Ids
 
-    def check(self, user: UserView, new: str, *, field: str) -> None:
-        """Raise `InvalidInput` where the new password breaks a rule; it is called `field` in the fault."""
+    def check(self, user: UserView, new: str, *, field: str) -> str:
+        """Return the new password in NFKC.
+
+        Raises:
+            InvalidInput: It breaks a rule; it is called `field` in the fault.
+        """
         rule = partial(check_new_password, email=user.email, name=user.name, common=self.common)
-        check_fields({field: rule}, {field: new})
+        checked: str = check_fields({field: rule}, {field: new})[field]
+        return checked
 
     async def __call__(self, user: UserView, new: str, actor: Actor, *, seen: int | None, field: str) -> None:
         """Set it.
@@ -73,8 +78,7 @@ class SetPassword:
             seen: The password's version that was proved to be known; None where that is not asked.
             field: What the new password is called in a fault.
         """
-        self.check(user, new, field=field)
-        hashed = await self.passwords.hash(new)
+        hashed = await self.passwords.hash(self.check(user, new, field=field))
         async with self.transactions() as transaction:
             users, actor = await load_users(transaction, actor, [user.id])
             if not actor.owns(user.id):
@@ -121,7 +125,7 @@ class ChangePassword:
         attempt = await self.attempts.begin(subject)
         if attempt.wait:
             raise TooManyAttempts(attempt.wait.total_seconds())
-        current = command.current[: PASSWORD_MAX + 1]
+        current = normalized_password(command.current)
         try:
             matches = await self.set_password.passwords.verify(current, found.password_hash, signed_in=True)
         except Overloaded:

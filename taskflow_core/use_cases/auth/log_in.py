@@ -9,7 +9,7 @@ from taskflow_core.errors import InvalidCredentials, Overloaded, TooManyAttempts
 from taskflow_core.security_events import FAILURES_TOLD, EventType, SecurityEvent
 from taskflow_core.sessions import Origin, Session
 from taskflow_core.use_cases.events import keep_event
-from taskflow_core.users import PASSWORD_MAX, check_email
+from taskflow_core.users import check_email, normalized_password
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -69,8 +69,7 @@ class LogIn:
         attempt = await self.attempts.begin(subject)
         if attempt.wait:
             raise TooManyAttempts(attempt.wait.total_seconds())
-        # No valid password is longer: the rest is cut off so that nobody makes us hash megabytes.
-        given = command.password[: PASSWORD_MAX + 1]
+        given = normalized_password(command.password)
         try:
             matches = await self.passwords.verify(given, found.password_hash if found else None)
         except Overloaded:

@@ -1,8 +1,9 @@
 """Registering and signing in."""
 
+import unicodedata
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -74,6 +75,16 @@ class TestRegister:
         signed_in = await world.use_cases.log_in(LogInAttempt(email, PASSWORD))
         assert signed_in.user == registered.user
         assert signed_in.refresh_token != registered.refresh_token
+
+    async def test_a_domain_in_ascii_and_in_unicode_are_one_account(self, world: World) -> None:
+        ascii_form, unicode_form = "ada@xn--bcher-kva.example", "Ada@bu\u0308cher\uff0eexample"
+        registered = await world.use_cases.register(
+            Registration(email=ascii_form, name="A", password=PASSWORD)
+        )
+        with pytest.raises(EmailTaken):
+            await world.use_cases.register(Registration(email=unicode_form, name="A", password=PASSWORD))
+        for email in (ascii_form, unicode_form):
+            assert (await world.use_cases.log_in(LogInAttempt(email, PASSWORD))).user == registered.user
 
     async def test_all_faults_are_told_at_once(self, world: World) -> None:
         with pytest.raises(InvalidInput) as caught:
@@ -182,10 +193,19 @@ class TestLogIn:
     async def test_the_longest_password_opens_and_one_that_begins_with_it_does_not(
         self, world: World
     ) -> None:
-        longest = "\U0001f511" * 256
+        longest = "\U0001f511" * 255 + "é"
         await world.use_cases.register(Registration(email="a@b", name="A", password=longest))
         await world.use_cases.log_in(LogInAttempt("a@b", longest))
         await failed(world, LogInAttempt("a@b", longest + "x"))
+
+    @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+    async def test_a_password_opens_in_every_normalization_form(
+        self, world: World, form: Literal["NFC", "NFD", "NFKC", "NFKD"]
+    ) -> None:
+        password = "Été à la ﬁn, №\u00a01" * 10
+        await world.use_cases.register(Registration(email="a@b", name="A", password=password))
+        await world.use_cases.log_in(LogInAttempt("a@b", unicodedata.normalize(form, password)))
+        await failed(world, LogInAttempt("a@b", unicodedata.normalize(form, password[:-1] + "2")))
 
     async def test_a_fault_of_the_store_is_no_wrong_password(
         self, world: World, monkeypatch: pytest.MonkeyPatch

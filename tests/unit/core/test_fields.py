@@ -1,9 +1,11 @@
 """The rules that fields have in common."""
 
+from typing import NoReturn
+
 import pytest
 
 from taskflow_core import UNSET, Fault, InvalidInput, Unset, VersionMismatch
-from taskflow_core.fields import ExpectedVersion, check_fields, check_text, require_version
+from taskflow_core.fields import ExpectedVersion, check_fields, check_line, check_text, require_version
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,51 @@ def test_lengths_are_counted_in_characters(
     else:
         with pytest.raises(ValueError, match=f"^{detail}$"):
             check_text(text, least=least, most=most)
+
+
+class Unscanned(str):
+    """A text that refuses to be looked through."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError("was scanned")
+
+    def __contains__(self, _: object) -> NoReturn:
+        raise AssertionError("was scanned")
+
+
+def test_a_text_that_is_too_long_is_not_scanned() -> None:
+    with pytest.raises(ValueError, match=r"^must have at most 100 characters$"):
+        check_text(Unscanned("ß" * 101), least=0, most=100)
+
+
+INVISIBLE = [
+    *"\x01\x7f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180e\u180f\u200b\u200d\u200f\u202e\u2060",
+    *"\u2065\u206f\u2800\u3164\ufe00\ufe0f\ufeff\uffa0\ufff0\ufff9\U00013441\U0001d159\U0001d173",
+    *"\U000e0001\U000e0041\U000e0100\U000e0fff",
+    "\u200b \u2060\u3000\u2800",
+    "\u200b" * 255,
+]
+
+
+@pytest.mark.parametrize("text", ["", " ", *INVISIBLE], ids=ascii)
+def test_a_line_that_nobody_sees_is_empty(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must not be empty$"):
+        check_line(text, most=255)
+
+
+@pytest.mark.parametrize("invisible", INVISIBLE[:-1], ids=ascii)
+def test_what_is_invisible_may_stand_beside_what_is_not(invisible: str) -> None:
+    assert check_line(f" {invisible}x{invisible}x ", most=255) == f"{invisible}x{invisible}x".strip()
+
+
+# U+1FBFF is unassigned: it may become an emoji of a later Unicode.
+@pytest.mark.parametrize(
+    "text", ["x", "買", "\u0301", "❤\ufe0f", "\ue000", "\U0001fbff", "\u3000.\u200d"], ids=ascii
+)
+def test_one_visible_character_is_a_line(text: str) -> None:
+    assert check_line(text, most=255) == text.strip()
 
 
 def refuse(_: object) -> object:

@@ -55,6 +55,13 @@ class TestOnesOwn:
         assert (event.type, event.user_id, event.at) == (EventType.PASSWORD_CHANGED, user.id, now)
         assert event.detail == {"by": str(user.id)}
 
+    async def test_old_and_new_one_are_normalized(self, world: World) -> None:
+        composed, decomposed = "ténèbres", "te\u0301ne\u0300bres"
+        user = world.add_user(password_hash=await world.passwords.hash(composed))
+        change = PasswordChange(decomposed, f"{decomposed} 2")
+        await world.use_cases.change_password(change, actor(user))
+        assert await world.passwords.verify(f"{composed} 2", world.store.users[user.id].password_hash)
+
     async def test_the_old_one_opens_nothing_and_the_new_one_does(self, world: World) -> None:
         user = await account(world)
         await world.use_cases.change_password(CHANGE, actor(user))

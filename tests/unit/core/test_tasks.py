@@ -73,7 +73,9 @@ class TestRules:
     def test_titles_are_kept_trimmed(self, given: str, kept: str) -> None:
         assert check_title(given) == kept
 
-    @pytest.mark.parametrize("title", ["", " ", "\t\n\u3000\u2003", "x" * 256, "a\0b", "\ud800", "ß\udc00"])
+    @pytest.mark.parametrize(
+        "title", ["", " ", "\t\n\u3000\u2003", "\u200b\u2800", "x" * 256, "a\0b", "\ud800", "ß\udc00"]
+    )
     def test_titles_that_are_refused(self, title: str) -> None:
         assert refused(check_title, title)
 

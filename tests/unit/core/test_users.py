@@ -9,7 +9,13 @@ import pytest
 
 from support.samples import NOW, new_id, new_user
 from taskflow_core import Credentials, InvalidInput, Role, User, UserChanges, UserView, VersionMismatch
-from taskflow_core.users import check_email, check_name, check_new_password, check_password
+from taskflow_core.users import (
+    check_email,
+    check_name,
+    check_new_password,
+    check_password,
+    normalized_password,
+)
 
 LATER = NOW + timedelta(hours=1)
 LABEL = "x" * 63
@@ -27,6 +33,14 @@ EMAILS = {
     "\ufb01ne@example.com": "fine@example.com",
     "İ@example.com": "i\u0307@example.com",
     "用户@例子.广告": "用户@例子.广告",
+    "ada@xn--bcher-kva.example": "ada@bücher.example",
+    "ada@XN--BCHER-KVA.xn--bcher-kva": "ada@bücher.bücher",
+    "ada@\uff58\uff4e--bcher-kva.example": "ada@bücher.example",
+    "ada@bu\u0308cher.example": "ada@bücher.example",
+    "xn--bcher-kva@example.com": "xn--bcher-kva@example.com",
+    "ada@xn--fuball-cta.de": "ada@xn--fuball-cta.de",
+    "ada@xn--3xa.gr": "ada@xn--3xa.gr",
+    "ada@xn--.example": "ada@xn--.example",
     "o'neil@example.com": "o'neil@example.com",
     "!#$%&'*+/=?^_`{|}~-@example.com": "!#$%&'*+/=?^_`{|}~-@example.com",
     "a" * 64 + "@example.com": "a" * 64 + "@example.com",
@@ -65,6 +79,20 @@ NO_EMAILS = [
     "a@.b",
     "a@b.",
     "a@b..c",
+    "a@b\u3002c",
+    "a@b\uff61c",
+    "a@b.c\u3002",
+    "a@b.c\uff0e",
+    "a\u3002b@c",
+    "a\u00ad@b",
+    "a\u034f@b",
+    "a@b\ufe0f",
+    "a@b\u3164",
+    "a@b\u2800",
+    f"a@{'ü' * 62}",
+    "a@xn--\u0131.example",
+    "a@xn--ab-r13a.example",
+    "a@xn--ab-10y.example",
     "a@.",
     "a\0@b",
     "a\ud800@b",
@@ -128,21 +156,55 @@ def test_names_are_kept_trimmed(given: str, kept: str) -> None:
     assert check_name(given) == kept
 
 
-@pytest.mark.parametrize("name", ["", " \u3000 ", "x" * 256, "a\0b", "\udc00"])
+@pytest.mark.parametrize("name", ["", " \u3000 ", "\u200b\u2800", "x" * 256, "a\0b", "\udc00"])
 def test_names_that_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"must"):
         check_name(name)
 
 
 @pytest.mark.parametrize(
-    "password", ["12345678", " " * 8, "x" * 256, "\U0001f511" * 256, " padded ", "ﬁﬁﬁﬁﬁﬁﬁﬁ"]
+    "password", ["12345678", " " * 8, "x" * 256, "\U0001f511" * 256, " padded ", "é" * 256, "x\u200bPASSWORD"]
 )
 def test_passwords_are_kept_as_they_are(password: str) -> None:
     assert check_password(password) == password
 
 
 @pytest.mark.parametrize(
-    "password", ["", "1234567", "\U0001f511" * 7, "x" * 257, "1234567\0", "1234567\ud800"]
+    ("password", "kept"),
+    [
+        ("cafe\u0301s cafe\u0301s", "cafés cafés"),
+        ("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "password"),
+        ("\u3000padded\u00a0", " padded "),
+        ("ﬁ" * 8, "fi" * 8),
+        ("e\u0301" * 256, "é" * 256),
+        ("\u1fb7" * 256, "\u1fb7" * 256),
+        (unicodedata.normalize("NFD", "\u1f82" * 256), "\u1f82" * 256),
+    ],
+)
+def test_passwords_are_normalized(password: str, kept: str) -> None:
+    assert check_password(password) == normalized_password(password) == kept
+
+
+def test_no_character_is_more_than_four_decomposed() -> None:
+    assert max(len(unicodedata.normalize("NFD", chr(c))) for c in range(0x110000)) == 4
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "",
+        "e\u0301" * 7,
+        "\ufdfa",
+        "ﬁ" * 7,
+        "\ufdfa" * 15,
+        "e\u0301" * 257,
+        "\ufdfa" * 1_000_000,
+        "1234567",
+        "\U0001f511" * 7,
+        "x" * 257,
+        "1234567\0",
+        "1234567\ud800",
+    ],
 )
 def test_passwords_that_are_refused(password: str) -> None:
     with pytest.raises(ValueError, match=r"must"):
@@ -272,6 +334,7 @@ OWN, FIRST = "must not be your name or email", "is one of the passwords that are
         ("1234567\0", "must not contain NUL"),
         ("1234567\ud800", "must be valid Unicode"),
         ("iloveyou", FIRST),
+        ("\uff49loveyou", FIRST),
         ("correct horse", FIRST),
         ("Ada Lovelace", OWN),
         ("  ada LOVELACE ", OWN),

@@ -68,7 +68,8 @@ async def test_no_long_text_is_folded(world: World, field: str, monkeypatch: pyt
     answer = await world.send(None, "POST", "/auth/register", json=body)
 
     assert answer.status_code == 422
-    assert max(folded) < 1000
+    # A password of 256 characters has up to four times as many code points in NFD.
+    assert max(folded) <= 1025
 
 
 @pytest.mark.parametrize("name", BODIES)
