@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -35,6 +36,7 @@ class Parameter:
         field: What the core calls it.
         read: Makes a value of the text; raises ValueError with a sentence.
         schema: The same as JSON Schema.
+        several: Whether it may be repeated, which is the same as commas between the values.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Parameter:
     read: Callable[[str], Any]
     schema: Mapping[str, Any]
     description: str = ""
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def read_query(parameters: Mapping[str, Parameter], raw: bytes) -> Query:
     pairs = _pairs(raw)
     values: dict[str, Any] = {}
     faults: list[Fault] = []
-    for name, text in pairs:
+    for name, text in _joined(pairs, {name for name, each in parameters.items() if each.several}):
         parameter = parameters.get(name)
         try:
             value = _value(parameter, text, values)
@@ -98,6 +101,13 @@ def _pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
     except ValueError as error:
         raise InvalidRequest([Fault((), "has too many parameters")], "query") from error
     return tuple(pairs)
+
+
+def _joined(pairs: Sequence[tuple[str, str]], several: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs, those of a parameter that may be repeated as one with commas between."""
+    yield from (pair for pair in pairs if pair[0] not in several)
+    for name in dict.fromkeys(name for name, _ in pairs if name in several):
+        yield name, ",".join(text for other, text in pairs if other == name)
 
 
 def _value(parameter: Parameter | None, text: str, before: Mapping[str, Any]) -> Any:
@@ -206,7 +216,7 @@ def enumerations(name: str, kind: type[StrEnum], description: str) -> Parameter:
     """Return a parameter that takes one or several values of an enumeration."""
     item = {"$ref": f"#/components/schemas/{kind.__name__}"}
     schema = {"type": "array", "items": item, "minItems": 1, "uniqueItems": True}
-    return Parameter(name, name, several_of(kind), schema, description)
+    return Parameter(name, name, several_of(kind), schema, description, several=True)
 
 
 def flag(name: str, description: str) -> Parameter:

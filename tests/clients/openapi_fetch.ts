@@ -3,10 +3,7 @@ import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
 
-const client = createClient<paths>({
-  baseUrl: process.argv[2]!,
-  querySerializer: { array: { style: "form", explode: false } },
-});
+const client = createClient<paths>({ baseUrl: process.argv[2]! });
 
 const signedIn = await client.POST("/auth/login", {
   body: { email: "user@example.com", password: "user123" },

@@ -134,7 +134,6 @@ def _parameters(operation: Operation) -> list[Part]:
             "description": parameter.description,
             "schema": parameter.schema,
         }
-        | ({"style": "form", "explode": False} if parameter.schema.get("type") == "array" else {})
         for parameter in operation.parameters.values()
     ]
     if operation.versioned:

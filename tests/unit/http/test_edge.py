@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import structlog
 from support.http_world import ADDRESSES, NO_LIMITS, PASSWORD, World, client_of, let_pass
 from taskflow_http import HttpOptions
 from taskflow_http.app import create_app
+from taskflow_http.calls import Call
 
 Lines = list[Any]
 
@@ -317,3 +319,20 @@ async def test_a_user_agent_is_read_as_utf_8_where_it_is(world: World, sent: byt
     sessions = (await world.send("user", "GET", "/auth/sessions")).json()["data"]
 
     assert kept in {session["userAgent"] for session in sessions}
+
+
+@pytest.mark.parametrize("body", [b'{"title": "x"}', b'{"unknown": 1}', b"[", b"x" * (1024 * 1024 + 1)])
+async def test_nothing_of_an_answered_request_stays_in_memory(world: World, body: bytes) -> None:
+    headers = world.headers("user") | {"Content-Type": "application/json"}
+    for path in ("/tasks", "/tasks/batch"):
+        await world.client.post(path, content=body, headers=headers)
+    gc.collect()
+    gc.disable()
+    try:
+        for path in ("/tasks", "/tasks/batch"):
+            await world.client.post(path, content=body, headers=headers)
+        await asyncio.sleep(0)
+        calls = [each for each in gc.get_objects() if isinstance(each, Call)]
+    finally:
+        gc.enable()
+    assert calls == []
