@@ -146,7 +146,7 @@ class System:
             "database_url": self.database_url, "redis_url": self.redis_url, "jwt_secret": self.secret,
             "log_format": "json", "log_level": "info", "password_cost": "10",
             "smtp_url": f"smtp://127.0.0.1:{self.smtp_port}?tls=none", "mail_from": "taskflow@example.com",
-            **{f"rate_limit_{name}": "off" for name in ("login", "refresh", "register", "api")},
+            **{f"rate_limit_{name}": "off" for name in ("login", "refresh", "register", "password", "api")},
             **more,
         }  # fmt: skip
         return {

@@ -56,7 +56,8 @@ class Stage:
         given = {
             "database_url": self.database, "redis_url": self.redis, "jwt_secret": self.secret,
             "log_format": "json", "password_cost": "10",
-            **{f"rate_limit_{name}": "off" for name in ("login", "refresh", "register", "api")}, **settings,
+            **{f"rate_limit_{name}": "off" for name in ("login", "refresh", "register", "password", "api")},
+            **settings,
         }  # fmt: skip
         environment = {**kept, "NO_COLOR": "1"} | {f"TASKFLOW_{k.upper()}": v for k, v in given.items()}
         process = self.processes[name] = Process(name, list(words), environment, self.directory)
