@@ -143,7 +143,7 @@ class Container(containers.DeclarativeContainer):
 
     engine: providers.Provider[AsyncEngine] = providers.Singleton(_open_engine, clients, settings)
     transactions: providers.Provider[Transactions] = providers.Singleton(
-        SqlAlchemyTransactions, engine, queue
+        SqlAlchemyTransactions, engine, queue, providers.Callable(make_quota, settings)
     )
     user_reads: providers.Provider[UserReads] = providers.Singleton(SqlAlchemyReads, engine)
 

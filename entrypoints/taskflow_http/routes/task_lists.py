@@ -16,6 +16,7 @@ from taskflow_core import (
     HistoryQuery,
     InvalidInput,
     NotFound,
+    QuotaExceeded,
     Priority,
     Status,
     TaskChanges,
@@ -230,6 +231,6 @@ OPERATIONS: Final = (
             },
         ),
         answer=schemas.BatchAnswer,
-        errors=(MalformedRequest, Forbidden, BatchFailed),
+        errors=(MalformedRequest, Forbidden, BatchFailed, QuotaExceeded),
     ),
 )
