@@ -30,3 +30,7 @@ class Quota:
         """Return whether tasks or bytes grow beyond their limit; what does not grow is never refused."""
         limits = (self.tasks, self.bytes)
         return any(new > max(old, most) for old, new, most in zip(before, after, limits, strict=True))
+
+
+NO_QUOTA: Final = Quota()
+"""Without limits."""

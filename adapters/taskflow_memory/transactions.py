@@ -15,7 +15,7 @@ from taskflow_core import (
     Replayed,
     UnknownOwner,
 )
-from taskflow_core.quota import Quota
+from taskflow_core.quota import NO_QUOTA, Quota
 from taskflow_memory.ledger import MemoryLedgerRepository, MemorySamples, MemoryScans
 from taskflow_memory.repositories import MemoryTaskRepository, MemoryUserRepository
 from taskflow_memory.sessions import MemoryEventLog, MemorySessionRepository
@@ -44,7 +44,7 @@ class MemoryTransactions:
 
     store: MemoryStore
     queue: Queue | None = None
-    quota: Quota = Quota()
+    quota: Quota = NO_QUOTA
 
     @asynccontextmanager
     async def __call__(self, once: Once | None = None) -> AsyncIterator[MemoryTransaction]:
@@ -61,7 +61,7 @@ class MemoryTransaction:
         store: MemoryStore,
         queue: Queue | None = None,
         once: Once | None = None,
-        quota: Quota = Quota(),  # noqa: B008 - frozen
+        quota: Quota = NO_QUOTA,
     ) -> None:
         self._quota = quota
         self._store, self._queue, self._once = store, queue, once
@@ -135,7 +135,7 @@ class MemoryTransaction:
                 raise UnknownOwner
 
     def _refuse_beyond_quota(self) -> None:
-        if self._quota == Quota():
+        if self._quota == NO_QUOTA:
             return
         before = self._store.tasks
         after = before | {task.id: task for task, _ in self.tasks.written}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import psycopg
 
 from taskflow_core.errors import InvalidCredentials, LeaseLost, TaskFlowError, UnknownOwner
-from taskflow_core.quota import Quota
+from taskflow_core.quota import NO_QUOTA, Quota
 from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections
 from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_sqlalchemy.ledger_repository import SqlAlchemyLedger, SqlAlchemySamples, SqlAlchemyScans
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from taskflow_sqlalchemy.exchanges import Answer, Exchange
     from taskflow_sqlalchemy.statements import Statement
 
-_NO_QUOTA: Final = Quota()
-
 log: Final = logging.getLogger(__name__)
 
 Hint: TypeAlias = "Callable[[Sequence[UUID]], None]"
@@ -53,16 +51,14 @@ class SqlAlchemyTransactions:
         quota: What one account may keep; without limits by default.
     """
 
-    def __init__(
-        self, engine: AsyncEngine, queue: Queue | None = None, quota: Quota = _NO_QUOTA
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, queue: Queue | None = None, quota: Quota = NO_QUOTA) -> None:
         self._quota = quota
         self._connections: Connections = PooledConnections(engine)
         self._hint: Hint = _no_hint if queue is None else queue.hint
 
     @staticmethod
     def joined(
-        connection: AsyncConnection, queue: Queue | None = None, quota: Quota = _NO_QUOTA
+        connection: AsyncConnection, queue: Queue | None = None, quota: Quota = NO_QUOTA
     ) -> JoinedTransactions:
         """Return units of work inside the transaction that the host has open on `connection`.
 
@@ -81,7 +77,7 @@ class JoinedTransactions:
     """Opens units of work inside a host's transaction (port `Transactions`), each a savepoint."""
 
     def __init__(
-        self, connection: AsyncConnection, queue: Queue | None = None, quota: Quota = _NO_QUOTA
+        self, connection: AsyncConnection, queue: Queue | None = None, quota: Quota = NO_QUOTA
     ) -> None:
         self._quota = quota
         self._connections: Connections = JoinedConnections(connection)

@@ -14,7 +14,7 @@ from taskflow_bootstrap.demo_accounts import DEMO_USERS
 from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.keys import NoSecret, attempts_key, make_refresh_tokens, make_tokens
 from taskflow_bootstrap.settings import Settings, variable
-from taskflow_core import Handler, Unavailable, UseCases
+from taskflow_core import Handler, Quota, Unavailable, UseCases
 from taskflow_core.ports.notifier import Notifier
 from taskflow_core.ports.persistence import LoginAttempts, Transactions
 from taskflow_core.ports.queue import Queue

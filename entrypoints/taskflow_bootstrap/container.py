@@ -16,6 +16,7 @@ from taskflow_bootstrap.composition import (
     make_common_passwords,
     make_engine,
     make_passwords,
+    make_quota,
     one_transaction,
     use_cases_over,
 )

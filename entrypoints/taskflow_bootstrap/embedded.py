@@ -35,6 +35,7 @@ from taskflow_bootstrap.composition import (
     Tools,
     make_engine,
     make_passwords,
+    make_quota,
     one_transaction,
     use_cases_on,
     use_cases_over,

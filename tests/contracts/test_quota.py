@@ -49,7 +49,10 @@ async def apply(
 
 def changed(**changes: object) -> Callable[[Task], HistoryEntry | None]:
     return lambda task: task.change(
-        TaskChanges(**changes), entry_id=new_id(), actor=OPERATOR, now=NOW  # type: ignore[arg-type]
+        TaskChanges(**changes),
+        entry_id=new_id(),
+        actor=OPERATOR,
+        now=NOW,  # type: ignore[arg-type]
     )
 
 
