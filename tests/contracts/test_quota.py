@@ -5,6 +5,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -47,12 +48,12 @@ async def apply(
         await unit.commit()
 
 
-def changed(**changes: object) -> Callable[[Task], HistoryEntry | None]:
+def changed(**changes: Any) -> Callable[[Task], HistoryEntry | None]:
     return lambda task: task.change(
         TaskChanges(**changes),
         entry_id=new_id(),
         actor=OPERATOR,
-        now=NOW,  # type: ignore[arg-type]
+        now=NOW,
     )
 
 

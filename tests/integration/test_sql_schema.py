@@ -128,8 +128,6 @@ TAKEN = "01890a5d-ac96-774b-bcce-b302099a8057"
         (USER, GOOD_USER, {"deleted_at": "2026-01-01"}, "users_deleted_check"),
         (USER, GOOD_USER, {"version": 0}, "users_version_check"),
         (USER, GOOD_USER, {"password_version": 0}, "users_password_version_check"),
-        (USER, GOOD_USER, {"tasks_kept": -1}, "users_quota_check"),
-        (USER, GOOD_USER, {"bytes_kept": -1}, "users_quota_check"),
         (SESSION, GOOD_SESSION, {"id": TAKEN}, "sessions_pkey"),
         (SESSION, GOOD_SESSION, {"user_id": TAKEN}, "sessions_user_id_fkey"),
         (SESSION, GOOD_SESSION, {"generation": 0}, "sessions_generation_check"),
