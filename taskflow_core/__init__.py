@@ -24,6 +24,7 @@ from taskflow_core.errors import (
     LeaseLost,
     NotFound,
     Overloaded,
+    QuotaExceeded,
     RateLimited,
     RefreshReused,
     RequestInProgress,
@@ -61,6 +62,7 @@ from taskflow_core.queries import (
     UserQuery,
     UserSort,
 )
+from taskflow_core.quota import Quota
 from taskflow_core.rate_limits import Decision, Limit, Rate
 from taskflow_core.security_events import EventQuery, EventType, SecurityEvent
 from taskflow_core.sessions import End, Identity, Origin, Refreshed, Session, SessionView
@@ -214,6 +216,8 @@ __all__ = [
     "Position",
     "Priority",
     "PurgeUsers",
+    "Quota",
+    "QuotaExceeded",
     "Ran",
     "Rate",
     "RateLimited",

@@ -14,6 +14,7 @@
     │   ├── EmailTaken          email_taken
     │   ├── InvalidTransition   invalid_transition
     │   ├── LastAdmin           last_admin
+    │   ├── QuotaExceeded       quota_exceeded
     │   ├── BatchFailed         batch_failed         an atomic batch that changed nothing
     │   ├── JobNotDead          job_not_dead         only a dead job can be retried or discarded
     │   ├── LeaseLost           lease_lost           a worker was too late: the job is another's
@@ -154,6 +155,13 @@ class LastAdmin(Conflict):
     default_detail = (
         "The last active admin cannot be demoted, deactivated or deleted. Make another user an admin first."
     )
+
+
+class QuotaExceeded(Conflict):
+    """The account would have more tasks, or more bytes of text, than its quota allows."""
+
+    code = "quota_exceeded"
+    default_detail = "The owner's quota of tasks or of bytes would be exceeded. Shorter texts need less."
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from taskflow_core import (
     InvalidCredentials,
     KeyReused,
     NotFound,
+    QuotaExceeded,
     Replayed,
     UnknownOwner,
 )
+from taskflow_core.quota import NO_QUOTA, Quota
 from taskflow_memory.ledger import MemoryLedgerRepository, MemorySamples, MemoryScans
 from taskflow_memory.repositories import MemoryTaskRepository, MemoryUserRepository
 from taskflow_memory.sessions import MemoryEventLog, MemorySessionRepository
@@ -21,10 +23,10 @@ from taskflow_memory.store import StoredKey
 from taskflow_memory.upkeep import MemoryUpkeep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from uuid import UUID
 
-    from taskflow_core import Once, User
+    from taskflow_core import Once, Task, User
     from taskflow_core.ports.queue import Queue
     from taskflow_memory.store import MemoryStore
 
@@ -42,18 +44,26 @@ class MemoryTransactions:
 
     store: MemoryStore
     queue: Queue | None = None
+    quota: Quota = NO_QUOTA
 
     @asynccontextmanager
     async def __call__(self, once: Once | None = None) -> AsyncIterator[MemoryTransaction]:
         """Enter a unit; nothing of it reaches the store but by `commit`."""
         async with self.store.lock:
-            yield MemoryTransaction(self.store, self.queue, once)
+            yield MemoryTransaction(self.store, self.queue, once, self.quota)
 
 
 class MemoryTransaction:
     """A unit of work (port `Transaction`)."""
 
-    def __init__(self, store: MemoryStore, queue: Queue | None = None, once: Once | None = None) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        queue: Queue | None = None,
+        once: Once | None = None,
+        quota: Quota = NO_QUOTA,
+    ) -> None:
+        self._quota = quota
         self._store, self._queue, self._once = store, queue, once
         self._kept = None if once is None else store.live_key(once)
         if once is not None and self._kept is not None and self._kept.fingerprint != once.fingerprint:
@@ -84,6 +94,7 @@ class MemoryTransaction:
         self.ledger.refuse_lost()
         self._refuse_taken_emails()
         self._refuse_unknown_owners()
+        self._refuse_beyond_quota()
         self._refuse_credentials()
         self._refuse_events_of_nobody()
         answer = None if self._once is None else self._once.render(result)
@@ -123,6 +134,15 @@ class MemoryTransaction:
             if self._live_user(owner) is None:
                 raise UnknownOwner
 
+    def _refuse_beyond_quota(self) -> None:
+        if self._quota == NO_QUOTA:
+            return
+        before = self._store.tasks
+        after = before | {task.id: task for task, _ in self.tasks.written}
+        for owner in {task.user_id for task, _ in self.tasks.written}:
+            if self._quota.refuses(_kept(before, owner), _kept(after, owner)):
+                raise QuotaExceeded
+
     def _refuse_credentials(self) -> None:
         for session, password_version in self.sessions.opened:
             user = self._live_user(session.user_id)
@@ -138,3 +158,8 @@ class MemoryTransaction:
         """Return the account as it is to be after this unit, unless it is marked as deleted."""
         user = self.users.written.get(user_id) or self._store.live_user(user_id)
         return None if user is None or user.deleted_at is not None else user
+
+
+def _kept(tasks: Mapping[UUID, Task], owner: UUID) -> tuple[int, int]:
+    texts = [task.title + (task.description or "") for task in tasks.values() if task.user_id == owner]
+    return len(texts), sum(len(text.encode()) for text in texts)

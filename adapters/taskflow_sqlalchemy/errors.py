@@ -18,6 +18,7 @@ from taskflow_core.errors import (
     InvalidInput,
     LeaseLost,
     NotFound,
+    QuotaExceeded,
     TaskFlowError,
     Unauthenticated,
     Unavailable,
@@ -47,6 +48,8 @@ CONSTRAINTS: Final[Mapping[str, Callable[[], TaskFlowError]]] = {
     "users_deleted_check": _invalid("active"),
     "users_version_check": _invalid("version"),
     "users_password_version_check": _invalid("password_version"),
+    # Written on purpose by a statement that finds the quota exceeded.
+    "users_quota_check": QuotaExceeded,
     "sessions_pkey": Contention,
     # The account was purged between being seen and this: there is nothing left to sign in to.
     "sessions_user_id_fkey": InvalidCredentials,

@@ -246,12 +246,15 @@ WITH old AS MATERIALIZED (
   SELECT id FROM users WHERE id = ANY(ARRAY(SELECT user_id FROM old))
   ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ), gone AS MATERIALIZED (
-  SELECT id, user_id FROM tasks
+  SELECT id, user_id, octet_length(title) + coalesce(octet_length(description), 0) AS bytes FROM tasks
   WHERE id = ANY(ARRAY(SELECT id FROM old)) AND user_id IN (SELECT id FROM owners)
     AND deleted_at IS NOT NULL AND deleted_at < now() - %(kept)s::interval
   FOR UPDATE SKIP LOCKED
 ), moved AS (
-  UPDATE users SET data_version = data_version + 1 WHERE id = ANY(ARRAY(SELECT user_id FROM gone))
+  UPDATE users SET data_version = data_version + 1,
+    tasks_kept = greatest(0, tasks_kept - freed.tasks), bytes_kept = greatest(0, bytes_kept - freed.bytes)
+  FROM (SELECT user_id, count(*) AS tasks, sum(bytes) AS bytes FROM gone GROUP BY user_id) AS freed
+  WHERE users.id = freed.user_id AND users.id = ANY(ARRAY(SELECT user_id FROM gone))
 )
 DELETE FROM tasks WHERE id = ANY(ARRAY(SELECT id FROM gone))
 """

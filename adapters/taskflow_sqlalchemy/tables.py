@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The migration that these tables are of: the least that a database must have. Revisions sort as text."""
 
 metadata = MetaData()
@@ -73,6 +73,9 @@ users = Table(
     Column("password_version", Integer, nullable=False, server_default=text("1")),
     Column("notifications", Boolean, nullable=False, server_default=text("true")),
     _folded("name"),
+    # Counted by the statements that move `data_version`, deleted tasks included, and held against the quota.
+    Column("tasks_kept", BigInteger, nullable=False, server_default=text("0")),
+    Column("bytes_kept", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("id", name="users_pkey"),
     CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="users_email_check"),
     CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_check"),
@@ -80,6 +83,7 @@ users = Table(
     CheckConstraint("deleted_at IS NULL OR NOT active", name="users_deleted_check"),
     CheckConstraint("version >= 1", name="users_version_check"),
     CheckConstraint("password_version >= 1", name="users_password_version_check"),
+    CheckConstraint("tasks_kept >= 0 AND bytes_kept >= 0", name="users_quota_check"),
     # Signing in, and the rule that an email has one live account.
     Index("users_email_key", "email", unique=True, postgresql_where=text("deleted_at IS NULL")),
     # UserRepository.load_many: all admins, locked in id order.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from taskflow_core.quota import Quota
     from taskflow_core.tasks import HistoryEntry
     from taskflow_sqlalchemy.statements import Statement
 
@@ -44,8 +45,9 @@ class Unit(Protocol):
 class SqlAlchemyTasks:
     """Loads with locks, collects what is to be written (port `TaskRepository`)."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, quota: Quota) -> None:
         self._unit = unit
+        self._limits = {"quota_tasks": quota.tasks, "quota_bytes": quota.bytes}
         self._loaded: dict[UUID, tuple[UUID, str, str | None]] = {}
         self._added: list[tuple[Task, HistoryEntry, bool]] = []
         self._saved: list[tuple[Task, HistoryEntry]] = []
@@ -123,6 +125,7 @@ class SqlAlchemyTasks:
         sql, parameters = _write(
             ADD_TASKS_AND_JOBS if jobs else ADD_TASKS, rows, owners, (entry for _, entry, _ in self._added)
         )
+        parameters.update(self._limits)
         for _, work in jobs:
             parameters.update(work)
         return [(sql, parameters)]
@@ -141,12 +144,13 @@ class SqlAlchemyTasks:
             if task.description != description:
                 row["description"], row["description_moved"] = task.description, True
             rows.append(row)
-        return [_write(SAVE_TASKS, rows, owners, (entry for _, entry in self._saved)), *self._rearmed]
+        sql, parameters = _write(SAVE_TASKS, rows, owners, (entry for _, entry in self._saved))
+        return [(sql, parameters | self._limits), *self._rearmed]
 
 
 def _write(
     sql: str, rows: list[dict[str, Any]], owners: Collection[UUID], entries: Iterable[HistoryEntry]
-) -> Statement:
+) -> tuple[str, dict[str, Any]]:
     history = [_entry(entry) for entry in entries]
     return sql, {"tasks": _json(rows), "owners": list(owners), "history": _json(history)}
 

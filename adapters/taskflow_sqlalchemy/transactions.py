@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import psycopg
 
 from taskflow_core.errors import InvalidCredentials, LeaseLost, TaskFlowError, UnknownOwner
+from taskflow_core.quota import NO_QUOTA, Quota
 from taskflow_sqlalchemy.connections import Connections, JoinedConnections, PooledConnections
 from taskflow_sqlalchemy.errors import raise_translated
 from taskflow_sqlalchemy.ledger_repository import SqlAlchemyLedger, SqlAlchemySamples, SqlAlchemyScans
@@ -47,31 +48,38 @@ class SqlAlchemyTransactions:
     Args:
         engine: See `open_engine`.
         queue: Is hinted after commits at what there is to do; None where workers find it by themselves.
+        quota: What one account may keep; without limits by default.
     """
 
-    def __init__(self, engine: AsyncEngine, queue: Queue | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, queue: Queue | None = None, quota: Quota = NO_QUOTA) -> None:
+        self._quota = quota
         self._connections: Connections = PooledConnections(engine)
         self._hint: Hint = _no_hint if queue is None else queue.hint
 
     @staticmethod
-    def joined(connection: AsyncConnection, queue: Queue | None = None) -> JoinedTransactions:
+    def joined(
+        connection: AsyncConnection, queue: Queue | None = None, quota: Quota = NO_QUOTA
+    ) -> JoinedTransactions:
         """Return units of work inside the transaction that the host has open on `connection`.
 
         The host commits or rolls back. A unit left without `commit` takes back its own part only.
         """
-        return JoinedTransactions(connection, queue)
+        return JoinedTransactions(connection, queue, quota)
 
     def __call__(self, once: Once | None = None) -> SqlAlchemyTransaction:
         """Return a unit to enter. It takes a connection when it first needs one."""
         return SqlAlchemyTransaction(
-            _Unit(self._connections, "BEGIN", "COMMIT", "ROLLBACK"), once, self._hint
+            _Unit(self._connections, "BEGIN", "COMMIT", "ROLLBACK"), once, self._hint, self._quota
         )
 
 
 class JoinedTransactions:
     """Opens units of work inside a host's transaction (port `Transactions`), each a savepoint."""
 
-    def __init__(self, connection: AsyncConnection, queue: Queue | None = None) -> None:
+    def __init__(
+        self, connection: AsyncConnection, queue: Queue | None = None, quota: Quota = NO_QUOTA
+    ) -> None:
+        self._quota = quota
         self._connections: Connections = JoinedConnections(connection)
         self._queue = queue
         self._hints: list[UUID] = []
@@ -85,7 +93,7 @@ class JoinedTransactions:
             "ROLLBACK TO SAVEPOINT taskflow",
             "RELEASE SAVEPOINT taskflow",
         )
-        return SqlAlchemyTransaction(unit, once, self._hints.extend)
+        return SqlAlchemyTransaction(unit, once, self._hints.extend, self._quota)
 
     async def after_commit(self) -> None:
         """Hint the queue at what there is to do, once the host has committed.
@@ -190,11 +198,11 @@ class _Checked(NamedTuple):
 class SqlAlchemyTransaction:
     """One unit of work (port `Transaction`)."""
 
-    def __init__(self, unit: _Unit, once: Once | None, hint: Hint) -> None:
+    def __init__(self, unit: _Unit, once: Once | None, hint: Hint, quota: Quota) -> None:
         self._unit = unit
         self._key = Key(unit, once)
         self._hint = hint
-        self.tasks = SqlAlchemyTasks(unit)
+        self.tasks = SqlAlchemyTasks(unit, quota)
         self.users = SqlAlchemyUsers(unit)
         self.sessions = SqlAlchemySessions(unit)
         self.events = SqlAlchemyEvents()

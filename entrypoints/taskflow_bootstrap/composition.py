@@ -14,7 +14,7 @@ from taskflow_bootstrap.demo_accounts import DEMO_USERS
 from taskflow_bootstrap.errors import SettingsError
 from taskflow_bootstrap.keys import NoSecret, attempts_key, make_refresh_tokens, make_tokens
 from taskflow_bootstrap.settings import Settings, variable
-from taskflow_core import Handler, Unavailable, UseCases
+from taskflow_core import Handler, Quota, Unavailable, UseCases
 from taskflow_core.ports.notifier import Notifier
 from taskflow_core.ports.persistence import LoginAttempts, Transactions
 from taskflow_core.ports.queue import Queue
@@ -114,7 +114,7 @@ def use_cases_over(
     """Return the use cases on connections of an engine; `handlers` do kinds of jobs beside TaskFlow's own."""
     reads = SqlAlchemyReads(engine)
     return UseCases.over(
-        transactions=SqlAlchemyTransactions(engine, queue),
+        transactions=SqlAlchemyTransactions(engine, queue, make_quota(tools.settings)),
         task_reads=reads,
         user_reads=reads,
         session_reads=SqlAlchemySessionReads(engine),
@@ -149,7 +149,7 @@ def use_cases_on(connection: AsyncConnection, tools: Tools, queue: Queue) -> Joi
     Nothing is tried again there: whether a transaction that lost a race goes on is for its owner to say.
     """
     reads = SqlAlchemyReads.joined(connection)
-    transactions = SqlAlchemyTransactions.joined(connection, queue)
+    transactions = SqlAlchemyTransactions.joined(connection, queue, make_quota(tools.settings))
     inside = UseCases.over(
         transactions=transactions,
         task_reads=reads,
@@ -182,6 +182,11 @@ class _NotInside:
 
     async def send(self, *_: object, **__: object) -> None:
         await self()
+
+
+def make_quota(settings: Settings) -> Quota:
+    """Return what one account may keep."""
+    return Quota.of(settings.quota_tasks, settings.quota_bytes)
 
 
 def make_attempts(source: AsyncEngine | AsyncConnection, settings: Settings) -> LoginAttempts:

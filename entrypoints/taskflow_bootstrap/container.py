@@ -16,6 +16,7 @@ from taskflow_bootstrap.composition import (
     make_common_passwords,
     make_engine,
     make_passwords,
+    make_quota,
     one_transaction,
     use_cases_over,
 )
@@ -143,7 +144,7 @@ class Container(containers.DeclarativeContainer):
 
     engine: providers.Provider[AsyncEngine] = providers.Singleton(_open_engine, clients, settings)
     transactions: providers.Provider[Transactions] = providers.Singleton(
-        SqlAlchemyTransactions, engine, queue
+        SqlAlchemyTransactions, engine, queue, providers.Callable(make_quota, settings)
     )
     user_reads: providers.Provider[UserReads] = providers.Singleton(SqlAlchemyReads, engine)
 

@@ -35,6 +35,7 @@ from taskflow_bootstrap.composition import (
     Tools,
     make_engine,
     make_passwords,
+    make_quota,
     one_transaction,
     use_cases_on,
     use_cases_over,
@@ -174,5 +175,6 @@ async def open_taskflow(
         clients.callback(passwords.close)
         tools = Tools.of(settings, passwords)
         use_cases = retried(use_cases_over(engine, tools, queue, notifier, handlers or {}))
-        reads, transactions = SqlAlchemyReads(engine), SqlAlchemyTransactions(engine, queue)
+        reads = SqlAlchemyReads(engine)
+        transactions = SqlAlchemyTransactions(engine, queue, make_quota(settings))
         yield TaskFlow(use_cases, reads, transactions, partial(one_transaction, engine, tools, queue))

@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         database_pool_size: Connections of one process.
         user_concurrency: Requests of one user (one address, where nobody is signed in) under way at a time
             in one process, at most half of the pool; 0 lifts it.
+        quota_tasks: Tasks of one account, deleted ones included until they are purged; 0 lifts the limit.
+        quota_bytes: Bytes of their titles and descriptions; 0 lifts the limit.
         statement_timeout: Seconds after which PostgreSQL gives up a statement.
         request_timeout: Seconds after which the API gives up a request.
         password_cost: Of bcrypt; one more doubles the time.
@@ -85,6 +87,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: LogLevel = "info"
     database_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10
     user_concurrency: Annotated[int, Meta(ge=0, le=1000)] = 4
+    quota_tasks: Annotated[int, Meta(ge=0, le=10**12)] = 100_000
+    quota_bytes: Annotated[int, Meta(ge=0, le=10**15)] = 1_073_741_824
     statement_timeout: Annotated[float, Meta(gt=0, le=600)] = 5.0
     request_timeout: Annotated[float, Meta(gt=0, le=600)] = 10.0
     password_cost: Annotated[int, Meta(ge=10, le=16)] = 12

@@ -38,6 +38,7 @@ STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "email_taken": (409, "Email taken"),
     "invalid_transition": (409, "Invalid transition"),
     "last_admin": (409, "Last admin"),
+    "quota_exceeded": (409, "Quota exceeded"),
     "batch_failed": (409, "Batch failed"),
     "job_not_dead": (409, "Job not dead"),
     "lease_lost": (409, "Lease lost"),

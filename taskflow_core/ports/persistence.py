@@ -225,6 +225,8 @@ class Transaction(Protocol):
             LeaseLost: See `LedgerRepository.finish`.
             EmailTaken: See `UserRepository`.
             InvalidCredentials: See `SessionRepository.open`.
+            QuotaExceeded: An owner would keep more than the quota that the adapter was given allows, deleted
+                tasks included until they are removed; nothing was changed. See `Quota.refuses`.
             UnknownOwner: The owner of a new task does not exist (any more).
             Contention: It lost a race for locks; nothing was changed.
         """

@@ -52,6 +52,8 @@ def test_every_setting_is_read_from_its_variable() -> None:
         "TASKFLOW_LOG_LEVEL": "debug",
         "TASKFLOW_DATABASE_POOL_SIZE": "20",
         "TASKFLOW_USER_CONCURRENCY": "3",
+        "TASKFLOW_QUOTA_TASKS": "4",
+        "TASKFLOW_QUOTA_BYTES": "5",
         "TASKFLOW_STATEMENT_TIMEOUT": "2.5",
         "TASKFLOW_REQUEST_TIMEOUT": "7",
         "TASKFLOW_PASSWORD_COST": "10",

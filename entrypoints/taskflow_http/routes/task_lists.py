@@ -17,6 +17,7 @@ from taskflow_core import (
     InvalidInput,
     NotFound,
     Priority,
+    QuotaExceeded,
     Status,
     TaskChanges,
     TaskQuery,
@@ -230,6 +231,6 @@ OPERATIONS: Final = (
             },
         ),
         answer=schemas.BatchAnswer,
-        errors=(MalformedRequest, Forbidden, BatchFailed),
+        errors=(MalformedRequest, Forbidden, BatchFailed, QuotaExceeded),
     ),
 )

@@ -9,6 +9,7 @@ from taskflow_core import (
     InvalidTransition,
     NewTask,
     NotFound,
+    QuotaExceeded,
     TaskChange,
     TaskChanges,
     TaskDeletion,
@@ -105,7 +106,7 @@ OPERATIONS: Final = (
         versioned=True,
         answer=schemas.Task,
         headers=("ETag",),
-        errors=(Forbidden, NotFound, InvalidTransition, VersionMismatch),
+        errors=(Forbidden, NotFound, InvalidTransition, QuotaExceeded, VersionMismatch),
     ),
     Operation(
         method="DELETE",
@@ -146,6 +147,6 @@ OPERATIONS: Final = (
         status=201,
         answer=schemas.Task,
         headers=("Location", "ETag"),
-        errors=(Forbidden,),
+        errors=(Forbidden, QuotaExceeded),
     ),
 )
