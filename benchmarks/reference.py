@@ -26,6 +26,7 @@ import psycopg
 import uvicorn
 
 from taskflow_core import Priority, Status, TaskQuery
+from taskflow_core.quota import NO_QUOTA
 from taskflow_sqlalchemy import queries, statements
 from taskflow_system import SystemClock, Uuid7
 
@@ -243,9 +244,9 @@ class Reference:
 
     async def _changed(self, driver: Driver, user: UUID, ids: list[UUID], change: Change) -> list[Task]:
         """Lock, change and write, in the two round trips that TaskFlow takes."""
-        locks = {"ids": ids, "owners": []}
+        locks = {"ids": ids, "owners": [], "of_owner": user}
         _, _, locked = await _together(
-            driver, _BEGIN, (statements.LOCK_OWNERS, locks), (statements.LOCK_TASKS, {"ids": ids})
+            driver, _BEGIN, (statements.LOCK_OWNERS, locks), (statements.LOCK_TASKS, locks)
         )
         now = self._now()
         rows, history, tasks = [], [], []
@@ -287,7 +288,8 @@ class Reference:
 
 
 def _written(rows: list[dict[str, Any]], user: UUID, history: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"tasks": _encode(rows).decode(), "owners": [user], "history": _encode(history).decode()}
+    written = {"tasks": _encode(rows).decode(), "owners": [user], "history": _encode(history).decode()}
+    return written | {"quota_tasks": NO_QUOTA.tasks, "quota_bytes": NO_QUOTA.bytes}
 
 
 def _user(scope: Scope) -> UUID:
