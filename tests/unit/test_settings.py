@@ -136,6 +136,8 @@ def test_every_setting_is_read_from_its_variable() -> None:
         ("TASKFLOW_REDIS_URL", "redis://cache/0?ssl_cert_reqs=none", "with it: ssl_cert_reqs"),
         ("TASKFLOW_REDIS_URL", "rediss://cache/0?ssl_ca_certs=/hunter2", "ssl_ca_certs that does not exist"),
         ("TASKFLOW_REDIS_URL", "unix://", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "unix://hunter5/cache.sock", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "unix:///cache.sock?socket_keepalive=1", "with it: socket_keepalive"),
         ("TASKFLOW_REFRESH_GRACE", "-1", "must be a number from 0 to 300"),
         ("TASKFLOW_REFRESH_GRACE", "10", "must be 0, or more than the second"),
         ("TASKFLOW_RATE_LIMIT_LOGIN", "5", "such as 5/minute, or off"),
