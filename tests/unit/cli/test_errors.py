@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -146,6 +147,8 @@ def under_terminal(words: list[str], prompt: bytes, typed: bytes) -> tuple[int, 
         while chunk := os.read(terminal, 4096):
             said += chunk
             if not has_typed and prompt in said:
+                # A signal between the prompt and the read of `input` would wait for the next key.
+                time.sleep(0.2)
                 os.write(terminal, typed)
                 has_typed = True
     os.close(terminal)
