@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo, PGconn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 APPLICATION_NAME: Final = "taskflow"
 CONNECT_TIMEOUT: Final = 5
@@ -43,7 +44,7 @@ _TCP: Final = {
 _SCHEMES: Final = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _NUMBERS: Final = ("connect_timeout", *_TCP)
 _FILES: Final = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir")
-_NOT_PRIMARY: Final = ("standby", "prefer-standby", "read-only")
+_PRIMARY: Final = ("read-write", "primary")
 _UNKNOWN: Final = re.compile(r'invalid URI query parameter: "(\w+)"')
 _REPEATED: Final = re.compile(r"[?&](\w+)=[^#]*&\1=")
 _OVERRIDING: Final = {"PGTZ": "UTC", "PGDATESTYLE": "ISO"}
@@ -52,6 +53,7 @@ _EXAMPLE: Final = "must be an address such as postgresql://user:password@localho
 
 _ENCODED: Final = f"{_EXAMPLE}, with @ : / ? # % in user and password percent-encoded"
 _PORT_MAX: Final = 65535
+_SURROUNDED: Final = "cannot be used where a variable PG… or the service file"
 
 
 def parameters_of(url: str) -> dict[str, str]:
@@ -74,12 +76,18 @@ def parameters_of(url: str) -> dict[str, str]:
         raise ValueError(_ENCODED)
     try:
         given = conninfo_to_dict(f"postgresql://{url.removeprefix(scheme).replace(' ', '%20')}")
+    except UnicodeDecodeError:
+        raise ValueError(_ENCODED) from None
     except psycopg.Error as error:
+        if "extra key/value separator" in str(error):
+            raise ValueError("has a parameter whose value holds =, which is written as %3D there") from None
         unknown = _UNKNOWN.search(str(error))
         raise ValueError(
             f"has a parameter that PostgreSQL does not know: {unknown[1]}" if unknown else _ENCODED
         ) from None
     parameters = {name: str(value) for name, value in given.items() if value not in (None, "")}
+    if "service" in parameters:
+        raise ValueError("must not name a service; set PGSERVICE instead")
     _check(parameters)
     return parameters
 
@@ -110,11 +118,8 @@ def connection_parameters(
         ValueError: See `parameters_of`.
     """
     given = parameters_of(url)
-    surroundings = {
-        option.keyword.decode(): option.val.decode()
-        for option in Conninfo.get_defaults()
-        if option.val and option.val != option.compiled
-    }
+    surroundings = _surroundings(given)
+    _probe(given)
     ours = {
         **_TCP,
         "application_name": APPLICATION_NAME,
@@ -137,6 +142,26 @@ def connection_parameters(
     }
 
 
+def _surroundings(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that variables (`PGOPTIONS`, …) and the service file set.
+
+    Raises:
+        ValueError: `given`, those of the URL, cannot be used together with them.
+    """
+    try:
+        found = {
+            option.keyword.decode(): option.val.decode()
+            for option in Conninfo.get_defaults()
+            if option.val and option.val != option.compiled
+        }
+        _check({**found, **given})
+    except UnicodeDecodeError:
+        raise ValueError(f"{_SURROUNDED} has a parameter that is not in UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"{_SURROUNDED} {error}") from None
+    return found
+
+
 def _options(settings: Mapping[str, str]) -> str:
     escaped = {name: value.replace(" ", "\\ ") for name, value in settings.items()}
     return " ".join(f"-c {name}={value}" for name, value in escaped.items())
@@ -144,13 +169,11 @@ def _options(settings: Mapping[str, str]) -> str:
 
 def _check(parameters: Mapping[str, str]) -> None:
     """Find what libpq would refuse only when it connects, or never."""
-    if "service" in parameters:
-        raise ValueError("must not name a service; set PGSERVICE instead")
-    if parameters.get("target_session_attrs") in _NOT_PRIMARY:
-        raise ValueError("must lead to the primary: target_session_attrs may be read-write or primary")
-    ports = parameters.get("port", "").split(",")
-    if not all(port == "" or (port.isdecimal() and 0 < int(port) <= _PORT_MAX) for port in ports):
-        raise ValueError(f"{_EXAMPLE}: a port is a number from 1 to 65535")
+    if parameters.get("target_session_attrs", _PRIMARY[0]) not in _PRIMARY:
+        raise ValueError(f"must lead to the primary: target_session_attrs may be {' or '.join(_PRIMARY)}")
+    if "replication" in parameters:
+        raise ValueError("must not ask for replication")
+    _check_hosts(*(parameters.get(name, "").split(",") for name in ("host", "hostaddr", "port")))
     for name in _NUMBERS:
         if not re.fullmatch(r"\d{0,9}", parameters.get(name, "")):
             raise ValueError(f"has a {name} that is not a whole number")
@@ -158,14 +181,31 @@ def _check(parameters: Mapping[str, str]) -> None:
         path = parameters.get(name, "system")
         if path != "system" and not Path(path).exists():
             raise ValueError(f"names a file as {name} that does not exist")
-    _probe(parameters)
 
 
-def _probe(parameters: Mapping[str, str]) -> None:
-    """Let libpq check the values that it knows, by a connection to a socket that does not exist."""
-    kept = {name: value for name, value in parameters.items() if name not in ("host", "port", "hostaddr")}
-    probe = PGconn.connect_start(make_conninfo(**{**kept, "host": "/nonexistent", "port": "1"}).encode())
-    refusal = probe.error_message.decode(errors="replace")
+def _check_hosts(hosts: Sequence[str], addresses: Sequence[str], ports: Sequence[str]) -> None:
+    if not all(port == "" or (port.isdecimal() and 0 < int(port) <= _PORT_MAX) for port in ports):
+        raise ValueError(f"{_EXAMPLE}: a port is a number from 1 to 65535")
+    if any(hosts) and any(addresses) and len(hosts) != len(addresses):
+        raise ValueError("must have as many hostaddr as hosts")
+    if len(ports) > 1 and len(ports) != len(addresses if any(addresses) else hosts):
+        raise ValueError("must have one port for all hosts, or one for each")
+    try:
+        list(map(ip_address, filter(None, addresses)))
+    except ValueError:
+        raise ValueError("has a hostaddr that is not an IP address") from None
+
+
+def _probe(given: Mapping[str, str]) -> None:
+    """Let libpq check what it knows, by a connection to a socket that does not exist."""
+    nowhere = {"host": "/nonexistent", "port": "1", "hostaddr": ""}
+    probe = PGconn.connect_start(make_conninfo(**{**given, **nowhere}).encode())
+    refusal = probe.error_message.decode(errors="replace").strip()
     probe.finish()
     if found := re.match(r'invalid "?(\w+)"? value', refusal):
-        raise ValueError(f"has a {found[1]} that PostgreSQL does not know")
+        subject = "" if found[1] in given else f"{_SURROUNDED} "
+        raise ValueError(f"{subject}has a {found[1]} that PostgreSQL does not know")
+    if "/nonexistent" not in refusal:
+        for value in given.values():
+            refusal = refusal.replace(f'"{value}"', "this one")
+        raise ValueError(f"cannot be used: {refusal}")

@@ -310,6 +310,8 @@ class _JoinedLease:
         driver = (await self._connection.get_raw_connection()).driver_connection
         if not isinstance(driver, psycopg.AsyncConnection):
             raise RuntimeError("TaskFlow joins connections of postgresql+psycopg only.")  # noqa: TRY004 a misuse
+        if driver.autocommit:
+            raise RuntimeError("TaskFlow joins transactions; this connection is in AUTOCOMMIT and has none.")
         encoding = driver.info.parameter_status("client_encoding")
         if encoding != "UTF8":
             raise RuntimeError(

@@ -203,10 +203,10 @@ async def _current(connection: Plain) -> str | None:
 
 
 async def _upgrade(url: str) -> None:
+    # Others wait for as long as a lock is waited for; the work on it may take hours.
+    settings = {"lock_timeout": "5s", "statement_timeout": "0", "transaction_timeout": "0"}
     engine = create_async_engine(
-        DRIVER,
-        poolclass=NullPool,
-        connect_args=connection_parameters(url, {"lock_timeout": "5s", "statement_timeout": "0"}),
+        DRIVER, poolclass=NullPool, connect_args=connection_parameters(url, settings)
     )
     try:
         async with engine.connect() as connection:

@@ -83,8 +83,10 @@ def asgi(settings: Settings) -> Mounted:
     structlog, which then gets them.
 
     Raises:
-        SettingsError: The database's address or the signing secret is not given.
+        SettingsError: The database's address or the signing secret is not given, or an address cannot be
+            used.
     """
     settings.require("database_url", "jwt_secret")
+    settings.check_addresses()
     use_standard_logging()
     return Mounted(settings)

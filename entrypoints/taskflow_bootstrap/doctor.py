@@ -132,7 +132,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         if isinstance(error, Unavailable) and lacks_right(error):
             yield Finding("database rights", Level.FAIL, f"{where}: the role lacks a right", _GRANTS)
         else:
-            yield Finding("database", Level.FAIL, f"{where}: {error}", advice)
+            yield Finding("database", Level.FAIL, f"{where}: {_with_reason(error)}", advice)
         return
     yield Finding("database", Level.OK, f"{where} answers")
     if report.supported:
@@ -254,7 +254,7 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         report = await inspect(settings.redis_url)
     except Unavailable as error:
         advice = "Is it up, and do host, port and password fit? Without it each process limits by itself."
-        yield Finding("redis", Level.FAIL, f"{where}: {error}", advice)
+        yield Finding("redis", Level.FAIL, f"{where}: {_with_reason(error)}", advice)
         return
     yield Finding("redis", Level.OK, f"{where} answers")
     if report.refusal:
@@ -289,6 +289,15 @@ def _persistence(*, appends: bool, failed: bool) -> Finding:
         return Finding("redis persistence", Level.OK, "appendonly yes")
     advice = "Set appendonly yes, so that limits and hints outlive its restart. Nothing else depends on it."
     return Finding("redis persistence", Level.WARN, "appendonly no", advice)
+
+
+def _with_reason(error: Exception) -> str:
+    """Return the error and, in its first line, what the driver or the server said."""
+    from taskflow_http.redaction import redacted  # noqa: PLC0415 - as above
+    from taskflow_worker.tries import reason_of  # noqa: PLC0415 - as above
+
+    reason = reason_of(error)
+    return str(error) if reason is None else f"{error} ({redacted(reason)})"
 
 
 def _unset(check: str, name: str, example: str) -> Finding:

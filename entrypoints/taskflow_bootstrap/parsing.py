@@ -106,12 +106,14 @@ def check_redis_url(text: str) -> str:
         raise ValueError(_REDIS_EXAMPLE)
     if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
         raise ValueError("must have a number as its database, such as redis://localhost:6379/0")
-    if parts.scheme == "unix" and parts.path in ("", "/"):
+    # What stands before the path would be dropped: unix://run/redis.sock is /redis.sock.
+    if parts.scheme == "unix" and (parts.path in ("", "/") or parts.netloc.rpartition("@")[2]):
         raise ValueError(_REDIS_EXAMPLE)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     for name, value in pairs:
         pattern = _REDIS_OPTIONS.get(name)
-        if pattern is None or (name.startswith("ssl_") and parts.scheme != "rediss"):
+        of_tls, of_tcp = name.startswith("ssl_"), name == "socket_keepalive"
+        if pattern is None or (of_tls and parts.scheme != "rediss") or (of_tcp and parts.scheme == "unix"):
             raise ValueError(f"has an option that cannot be used with it: {name}")
         if not re.fullmatch(pattern, value):
             raise ValueError(f"has a {name} that is not valid")

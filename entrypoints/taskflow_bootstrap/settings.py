@@ -127,6 +127,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if missing:
             raise SettingsError(_missing(name) for name in missing)
 
+    def check_addresses(self) -> None:
+        """Raise `SettingsError` that names every address that cannot be used, as `load_settings` does."""
+        faults = []
+        for name in ("database_url", "redis_url", "smtp_url"):
+            try:
+                if address := getattr(self, name):
+                    _PARSERS[name](address)
+            except ValueError as error:
+                faults.append(f"{variable(name)} {error}.")
+        if faults:
+            raise SettingsError(faults)
+
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Return each setting as it may be shown; rich and `repr` both use it."""
         return [(name, _SHOWN.get(name, _as_it_is)(getattr(self, name))) for name in self.__struct_fields__]

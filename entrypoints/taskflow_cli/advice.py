@@ -14,6 +14,7 @@ from taskflow_core import (
     LastAdmin,
     NotFound,
     TaskFlowError,
+    Unauthenticated,
     Unavailable,
     VersionMismatch,
 )
@@ -34,6 +35,7 @@ _THINGS: Final = {
 _ADVICE: Final[dict[type[TaskFlowError], str]] = {
     EmailTaken: "To see who has it: taskflow users list --search EMAIL",
     LastAdmin: "To make one: taskflow users set-role EMAIL admin",
+    Unauthenticated: "The operator has no account: name one, or act as a person with --as EMAIL.",
     Unavailable: "To see what is wrong: taskflow doctor",
     VersionMismatch: "Look at it again, and give its present version with --if-version.",
 }

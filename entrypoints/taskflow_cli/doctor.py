@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from taskflow_cli.errors import INCOMPLETE
+from taskflow_cli.tables import printable
 
 if TYPE_CHECKING:
     from taskflow_bootstrap.doctor import Finding, Level
@@ -61,7 +62,7 @@ async def _examine(settings: Settings, warnings: list[str], *, quiet: bool) -> l
         findings.append(finding)
         if not quiet:
             level = _style(f"{finding.level:<4}", _STYLES[finding.level])
-            click.echo(f"{level}  {finding.check}: {finding.detail}")
+            click.echo(f"{level}  {finding.check}: {printable(finding.detail)}")
             if finding.advice:
                 click.echo(f"      -> {finding.advice}")
     return findings

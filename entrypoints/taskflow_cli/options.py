@@ -90,6 +90,8 @@ def asking() -> Iterator[None]:
             # It stands for both.
             if not isinstance(error.__context__, EOFError):
                 raise KeyboardInterrupt from None
+            # The question stands there without an end of its line.
+            click.echo(err=True)
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -94,8 +94,9 @@ def console(*, to_stderr: bool = False) -> Console:
         markup=False,
         emoji=False,
     )
-    if target.is_dumb_terminal:
-        # Rich takes 80 columns for granted where TERM is "dumb", as in an editor's shell.
+    if target.is_dumb_terminal or not target.width:
+        # Rich takes 80 columns for granted where TERM is "dumb", as in an editor's shell, and prints
+        # nothing where COLUMNS is 0, as it is behind terminals that do not know their size.
         target.size = shutil.get_terminal_size()
     return target
 

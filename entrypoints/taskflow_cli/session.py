@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -128,12 +129,15 @@ async def open_found(data_dir: Path | None) -> AsyncIterator[TaskFlow]:
         gc.freeze()
         gc.enable()
 
+    # Less is no matter of a command's, such as that no worker could be woken: its error says what failed.
+    logging.getLogger().setLevel(logging.ERROR)
+
     def log_errors() -> None:
         from msgspec.structs import replace
 
         from taskflow_bootstrap.logs import configure_logs
 
-        # To standard error. Less is no matter of a command's, such as that no worker could be woken.
+        # To standard error.
         configure_logs(replace(settings, log_level="error"))
 
     # Importing what logs takes 0.1 s, and only the queue does.

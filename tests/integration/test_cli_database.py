@@ -103,13 +103,18 @@ def test_a_database_that_is_away_is_told_soon(tmp_path: Path) -> None:
         assert "hunter2" not in told
 
 
+def test_for_programs_an_error_is_one_document(tmp_path: Path) -> None:
+    away = Installed(tmp_path, TASKFLOW_DATABASE_URL="postgresql://127.0.0.1:1/x")
+    assert json.loads(away("tasks", "list", "--json", code=9))["code"] == "unavailable"
+
+
 def test_a_wrong_database_is_told_from_a_server_that_is_away(tmp_path: Path, database_url: str) -> None:
     missing = Installed(tmp_path, TASKFLOW_DATABASE_URL=with_database(database_url, "nothing_of_this_name"))
     assert 'database "nothing_of_this_name" does not exist' in missing("tasks", "list", code=9)
     away = Installed(tmp_path, TASKFLOW_DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/x")
-    told = away("tasks", "list", code=9)
-    assert "Connection refused" in told
-    assert "hunter2" not in told
+    for told in (away("tasks", "list", code=9), away("doctor", code=1)):
+        assert "Connection refused" in told
+        assert "hunter2" not in told
 
 
 def test_wrong_settings_stop_the_start_and_name_the_variable(tmp_path: Path) -> None:

@@ -135,3 +135,13 @@ def test_what_is_missing_is_said_when_it_is_put_together() -> None:
         asgi(Settings())
     assert "TASKFLOW_JWT_SECRET" in str(raised.value)
     assert "REDIS" not in str(raised.value)
+
+
+def test_addresses_that_cannot_be_used_are_told_when_it_is_put_together() -> None:
+    wrong = Settings(
+        database_url="postgresql://db/x?schema=y", redis_url="redis://cache?foo=bar", jwt_secret=(SECRET,)
+    )
+    with pytest.raises(SettingsError) as caught:
+        asgi(wrong)
+    assert "TASKFLOW_DATABASE_URL has a parameter" in str(caught.value)
+    assert "TASKFLOW_REDIS_URL has an option" in str(caught.value)

@@ -143,6 +143,14 @@ async def test_a_connection_without_a_transaction_is_refused(host: AsyncEngine) 
             await SqlAlchemyReads.joined(connection).credentials("a@b", Origin())
 
 
+async def test_a_connection_in_autocommit_is_refused(host: AsyncEngine) -> None:
+    async with host.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        async with connection.begin():
+            with pytest.raises(RuntimeError, match="AUTOCOMMIT"):
+                await SqlAlchemyReads.joined(connection).task(new_id(), owner=None)
+
+
 async def test_a_request_that_is_done_once_leaves_the_hosts_time_outs_as_they_were(host: AsyncEngine) -> None:
     user = new_user()
     async with host.connect() as connection:

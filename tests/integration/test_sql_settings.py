@@ -89,6 +89,11 @@ async def test_they_are_pinned_whoever_has_set_them_otherwise(meddled: str) -> N
     assert (await migrate(meddled)).before == (await inspect(meddled)).head
 
 
+async def test_a_migration_may_take_longer_than_the_time_outs_of_role_or_url(fresh_database_url: str) -> None:
+    options = "-c statement_timeout=1 -c transaction_timeout=20"
+    assert (await migrate(with_parameters(fresh_database_url, options=options))).before is None
+
+
 @pytest.mark.parametrize("source", ["URL", "environment"])
 async def test_options_are_those_of_pool_migrations_and_doctor_alike(
     fresh_database_url: str, monkeypatch: pytest.MonkeyPatch, source: str

@@ -105,6 +105,17 @@ def test_every_setting_is_read_from_its_variable() -> None:
         ("TASKFLOW_DATABASE_URL", "postgresql://db/x?connect_timeout=hunter5", "connect_timeout that is not"),
         ("TASKFLOW_DATABASE_URL", "postgresql://db/x?require_auth=hunter5", "has a require_auth that"),
         ("TASKFLOW_DATABASE_URL", "postgresql://db/x?target_session_attrs=standby", "lead to the primary"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a,b/x?target_session_attrs=any", "lead to the primary"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://db/x?replication=database", "must not ask for replication"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a,b/x?port=1,2,3", "one port for all hosts, or one for each"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a,b/x?hostaddr=::1", "as many hostaddr as hosts"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a/x?hostaddr=hunter5", "hostaddr that is not an IP address"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a/x?sslmode=prefer&sslrootcert=system", "weak sslmode"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a/x?sslnegotiation=direct", "sslnegotiation=direct"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a/x?require_auth=md5,md5", "more than once"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a/x?scram_client_key=hunter5", "invalid SCRAM client key"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://a/x?options=-c%20jit=hunter5", "written as %3D"),
+        ("TASKFLOW_DATABASE_URL", "postgresql://me:hunter%FF@db/x", "percent-encoded"),
         ("TASKFLOW_DATABASE_URL", "postgresql://db/x?host=a:1&host=b:2", "names host more than once"),
         ("TASKFLOW_DATABASE_URL", "postgresql://db/x?service=hunter5", "must not name a service"),
         ("TASKFLOW_DATABASE_URL", "postgresql://me:hunter%5@db/x", "percent-encoded"),
@@ -127,6 +138,8 @@ def test_every_setting_is_read_from_its_variable() -> None:
         ("TASKFLOW_REDIS_URL", "redis://cache/0?ssl_cert_reqs=none", "with it: ssl_cert_reqs"),
         ("TASKFLOW_REDIS_URL", "rediss://cache/0?ssl_ca_certs=/hunter2", "ssl_ca_certs that does not exist"),
         ("TASKFLOW_REDIS_URL", "unix://", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "unix://hunter5/cache.sock", "must be an address such as redis://"),
+        ("TASKFLOW_REDIS_URL", "unix:///cache.sock?socket_keepalive=1", "with it: socket_keepalive"),
         ("TASKFLOW_REFRESH_GRACE", "-1", "must be a number from 0 to 300"),
         ("TASKFLOW_REFRESH_GRACE", "10", "must be 0, or more than the second"),
         ("TASKFLOW_RATE_LIMIT_LOGIN", "5", "such as 5/minute, or off"),
@@ -197,6 +210,38 @@ def test_an_environment_that_overrides_what_is_relied_on_stops_the_start(
 ) -> None:
     monkeypatch.setenv(name, "German")
     assert name in faults({"TASKFLOW_DATABASE_URL": DATABASE})[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PGTARGETSESSIONATTRS", "standby", "must lead to the primary"),
+        ("PGCONNECT_TIMEOUT", "abc", "connect_timeout that is not a whole number"),
+        ("PGPORT", "abc", "a port is a number"),
+        ("PGHOSTADDR", "abc", "hostaddr that is not an IP address"),
+        ("PGSSLMODE", "abc", "has a sslmode that PostgreSQL does not know"),
+        ("PGSERVICE", "abc", "not found"),
+        ("PGAPPNAME", "\udcff", "is not in UTF-8"),
+    ],
+)
+def test_an_environment_with_which_no_connection_is_made_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    (fault,) = faults({"TASKFLOW_DATABASE_URL": "postgresql://db/x"})
+    assert fault.startswith("TASKFLOW_DATABASE_URL cannot be used")
+    assert words in fault
+
+
+def test_an_environment_that_libpq_takes_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "HOST": "a,b",
+        "PORT": "1,2",
+        "HOSTADDR": "::1,127.0.0.1",
+        "SSLMODE": "require",
+    }.items():
+        monkeypatch.setenv(f"PG{name}", value)
+    assert load({"TASKFLOW_DATABASE_URL": "postgresql:///x"}).database_url == "postgresql:///x"
 
 
 def test_a_byte_order_mark_is_no_part_of_a_value_and_a_nul_is_refused(tmp_path: Path) -> None:

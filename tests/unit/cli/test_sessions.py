@@ -43,7 +43,9 @@ def test_sessions_are_listed_with_what_they_came_by(taskflow: Cli, world: World,
 
 
 def test_the_operator_has_no_sessions_of_its_own(taskflow: Cli) -> None:
-    assert taskflow("sessions", "list").exit_code == 6
+    told = taskflow("sessions", "list")
+    assert told.exit_code == 6
+    assert "--as EMAIL" in told.stderr
 
 
 def test_one_session_is_ended_by_its_id(taskflow: Cli, world: World, signed_in: SignedIn) -> None:

@@ -1,5 +1,8 @@
 """Tables at the widths that terminals have."""
 
+import io
+import os
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +12,7 @@ from rich.console import Console
 
 from support.cli import Cli
 from support.samples import NOW, World, entry_of, new_event, new_id, new_task
+from taskflow_cli.output import console
 from taskflow_cli.tables import CUT, FOLD, WHOLE, Columns, printable, table_of
 from taskflow_core import FieldChange, JobState, Origin, Role, Status
 
@@ -158,3 +162,16 @@ def test_wide_letters_are_folded_by_their_width() -> None:
 
 def test_wide_letters_count_for_two() -> None:
     assert painted({"Title": CUT}, ("買" * 9,), width=9) == ["Title", "買買買買…"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_that_does_not_know_its_size_has_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "0")
+    assert console().width == 80
