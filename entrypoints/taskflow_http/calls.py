@@ -18,6 +18,7 @@ from taskflow_http.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from starlette.types import Receive, Scope
@@ -61,13 +62,14 @@ class Call:
         receiving: Whether it waits for the client's body right now.
         body_wanted: Whether the body was asked for.
         content: The body's bytes, on routes that take one.
+        room: Bytes of the body that are counted in `Bodies`.
         body: What `Body.decode` made of them.
         mark: What the request is known by, if it is to be done once; only on routes that take such a key.
     """
 
     __slots__ = (
         "_headers", "actor", "body", "body_wanted", "content", "decision", "mark", "query", "receive",
-        "receiving", "reply", "request_id", "route", "scope", "token_given", "trace_id",
+        "receiving", "reply", "request_id", "room", "route", "scope", "token_given", "trace_id",
     )  # fmt: skip
 
     actor: Actor
@@ -81,6 +83,7 @@ class Call:
         self.token_given = False
         self.decision: Decision | None = None
         self.content = b""
+        self.room = 0
         self.body: Any = None
         self.mark: Mark | None = None
         self.receiving = self.body_wanted = False
@@ -144,8 +147,13 @@ class Call:
         if b"%" in (path := self.scope.get("raw_path") or b"") and b"%2f" in path.lower():
             raise RouteNotFound
 
-    async def read_body(self, most: int, seconds: float) -> bytes:
+    async def read_body(self, most: int, seconds: float, took: Callable[[int], None]) -> bytes:
         """Return the body, and keep it as `content`.
+
+        Args:
+            most: Bytes that it may have.
+            seconds: How long it may take to arrive.
+            took: Told how many bytes there are so far; raises where no more are to be taken.
 
         Raises:
             ContentTooLarge: It has more than `most` bytes, or says so.
@@ -158,13 +166,13 @@ class Call:
         self.receiving = self.body_wanted = True
         try:
             async with asyncio.timeout(seconds):
-                self.content = await self._received(most)
+                self.content = await self._received(most, took)
         except TimeoutError:
             raise RequestTimeout from None
         self.receiving = False
         return self.content
 
-    async def _received(self, most: int) -> bytes:
+    async def _received(self, most: int, took: Callable[[int], None]) -> bytes:
         chunks, size, more = [], 0, True
         while more:
             message = await self.receive()
@@ -175,6 +183,7 @@ class Call:
             size += len(chunk)
             if size > most:
                 raise ContentTooLarge(f"A body has at most {most} bytes.")
+            took(size)
             more = message.get("more_body", False)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
