@@ -9,6 +9,12 @@ from typing import Final
 
 from taskflow_bootstrap.errors import InUse, StartError
 
+RECEIVE_BUFFER: Final = 32 * 1024
+"""Bytes that a client may have sent and nobody has read yet, for each connection (Linux allows the double).
+
+So much a read can bring at once, and what cannot be parsed yet is kept: with the kernel's own sizes a
+thousand connections can make that 256 MB. A body of 1 MiB takes some more round trips.
+"""
 _ADVICE: Final = "Name another with --port, or TASKFLOW_PORT."
 
 
@@ -35,6 +41,8 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Connections get it from the socket that accepts them, before a window is offered.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         bound.bind(address)
         bound.set_inheritable(True)
     except OSError as error:
