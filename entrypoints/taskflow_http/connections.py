@@ -6,6 +6,8 @@ that keeps up is never the one. So a crowd of idle or slow connections does not 
 
 from __future__ import annotations
 
+import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -13,6 +15,8 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+PIPELINED_MAX: Final = 8
+"""How many pipelined requests begin in one turn of the loop."""
 _ASSUMED_BYTES: Final = 64 * 1024
 
 log: Final = structlog.get_logger("taskflow_http")
@@ -36,6 +40,9 @@ class Connection(Protocol):
     def abort(self, reason: str) -> None:
         """End it at once, whatever it has not sent."""
 
+    def run_next(self) -> None:
+        """Run the next of its requests, which waits already."""
+
 
 class Bounds:
     """The bounds of one server.
@@ -49,6 +56,8 @@ class Bounds:
         self._connections_max = connections_max
         self._unread_max = unread_max
         self._stalled: dict[Connection, tuple[float, int]] = {}
+        self._line: dict[Connection, None] = {}
+        self._turn: asyncio.Handle | None = None
         self._full = False
 
     def admit(self, connections: Iterable[Connection], number: int) -> bool:
@@ -72,6 +81,28 @@ class Bounds:
             return False
         min(waiting, key=lambda each: each.waiting_since).abort("too many connections")
         return True
+
+    def line_up(self, connection: Connection) -> None:
+        """Run the next request of a client that sent it before it had its last answer.
+
+        `PIPELINED_MAX` of these begin in each turn of the loop, so that a thousand connections with
+        a thousand requests each keep nobody waiting who asks for one thing at a time.
+        """
+        self._line[connection] = None
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def leave_line(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self._line.pop(connection, None)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        for connection in list(islice(self._line, PIPELINED_MAX)):
+            del self._line[connection]
+            connection.run_next()
+        if self._line and self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
     def stall(self, connection: Connection, now: float) -> None:
         """Count what a client does not read; where that is too much, end whoever reads the slowest."""
