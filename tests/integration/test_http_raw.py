@@ -102,7 +102,7 @@ def host_rows() -> Iterator[tuple[str, Row]]:
     absolute = b"GET http://y/health/live HTTP/1.1\r\n"
     yield "absolute form", Row(rfc, [absolute + HOST + b"\r\n"], [200])
     yield "absolute form without Host", Row(rfc, [absolute + b"\r\n"], [400])
-    yield "absolute form of the root", Row(rfc, [b"GET http://y HTTP/1.1\r\n" + HOST + b"\r\n"], [404])
+    yield "absolute form of the root", Row(rfc, [b"GET http://y HTTP/1.1\r\n" + HOST + b"\r\n"], [200])
     yield "asterisk form", Row("RFC 9112 3.2.4", [b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n"], [404])
 
 
