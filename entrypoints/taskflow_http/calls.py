@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -36,13 +37,24 @@ HEADER_BYTES_MAX: Final = 32 * 1024
 """uvicorn takes 2 MB of header fields and 20,000 of them; nobody needs that."""
 
 _host: Final = re.compile(
-    r"(\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(:[0-9]*)?"
+    r"(?:\[(?:(?P<v6>[0-9A-Fa-f:.]+)|v[0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\]"
+    r"|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?"
 ).fullmatch
 """RFC 9110 section 7.2: a host, which is not empty in a URI of http (section 4.2.1), and perhaps a port."""
 _sane_request_id: Final = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 _traceparent: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 ).fullmatch
+
+
+def _is_host(text: str) -> bool:
+    found = _host(text)
+    if found is None:
+        return False
+    try:
+        return found["v6"] is None or IPv6Address(found["v6"]) is not None
+    except ValueError:
+        return False
 
 
 class Disconnected(Exception):
@@ -140,7 +152,7 @@ class Call:
         host = self._headers.get(b"host")
         if host is None and self.scope["http_version"] != "1.0":
             raise MalformedRequest("The request has no Host header field.")
-        if host is not None and not _host(host.decode("latin-1")):
+        if host is not None and not _is_host(host.decode("latin-1")):
             raise MalformedRequest("The Host header field is not one host.")
         if self._headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             raise NotImplementedHere("Of transfer codings this server knows chunked alone.")
