@@ -7,6 +7,7 @@ that keeps up is never the one. So a crowd of idle or slow connections does not 
 from __future__ import annotations
 
 import asyncio
+import heapq
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -56,31 +57,38 @@ class Bounds:
         self._connections_max = connections_max
         self._unread_max = unread_max
         self._stalled: dict[Connection, tuple[float, int]] = {}
+        self._ending: set[Connection] = set()
         self._line: dict[Connection, None] = {}
         self._turn: asyncio.Handle | None = None
         self._full = False
 
     def admit(self, connections: Iterable[Connection], number: int) -> bool:
-        """Return whether one more may stay, having ended another for it where there are too many.
+        """Return whether one more may stay, having ended others for it where there are too many.
 
         Args:
             connections: Those that are open beside it.
             number: How many are open with it.
         """
-        full = number > self._connections_max
+        full = number - len(self._ending) > self._connections_max
         if full and not self._full:
             log.warning("too many connections", limit=self._connections_max)
         # It is over when a tenth is free again, so that a level that wavers is not logged each time.
         self._full = full or (self._full and number > self._connections_max * 0.9)
-        return not full or self.end_longest_wait(connections)
+        return not full or self.end_longest_waits(connections)
 
-    def end_longest_wait(self, connections: Iterable[Connection]) -> bool:
-        """End the connection that has waited for its client the longest; return whether there is one."""
+    def end_longest_waits(self, connections: Iterable[Connection]) -> bool:
+        """End the connections that have waited for their clients the longest; return whether there are any.
+
+        It is one of every 64 at a time: to look at a thousand takes a millisecond, and with each new
+        connection that would be the most of what it costs.
+        """
         waiting = [each for each in connections if each.waits_for_client]
-        if not waiting:
-            return False
-        min(waiting, key=lambda each: each.waiting_since).abort("too many connections")
-        return True
+        number = max(1, self._connections_max // 64)
+        longest = heapq.nsmallest(number, waiting, key=lambda each: each.waiting_since)
+        for each in longest:
+            self._ending.add(each)
+            each.abort("too many connections")
+        return bool(longest)
 
     def line_up(self, connection: Connection) -> None:
         """Run the next request of a client that sent it before it had its last answer.
@@ -92,9 +100,11 @@ class Bounds:
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
-    def leave_line(self, connection: Connection) -> None:
+    def leave(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self._line.pop(connection, None)
+        self._ending.discard(connection)
+        self.proceed(connection)
 
     def _take_turn(self) -> None:
         self._turn = None

@@ -144,8 +144,7 @@ class PatientProtocol(HttpToolsProtocol):
         """Wait for nothing any more."""
         self._stop_waiting()
         self._stop_write_timer()
-        self.bounds.proceed(self)
-        self.bounds.leave_line(self)
+        self.bounds.leave(self)
         self._held = b""
         if self._running is not None and not self._running.response_complete:
             # uvicorn tells the newest request alone.

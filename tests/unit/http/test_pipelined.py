@@ -54,6 +54,6 @@ async def test_who_has_left_begins_nothing() -> None:
     gone, stays = Pipelining(bounds), Pipelining(bounds)
     bounds.line_up(gone)
     bounds.line_up(stays)
-    bounds.leave_line(gone)
+    bounds.leave(gone)
     await asyncio.sleep(0)
     assert (gone.requests, stays.requests) == (1, 0)
