@@ -198,6 +198,17 @@ async def _slow_bodies(hostile: Hostile) -> None:
     await _connections(head, b" ")(hostile)
 
 
+async def _unfinished_bodies(hostile: Hostile) -> None:
+    """1,000 connections send all of a body but its last byte."""
+    head = hostile.head("POST", "/tasks", MIB)
+    await _connections(head + b" " * (MIB - 100), b"")(hostile)
+
+
+async def _many_pipelines(hostile: Hostile) -> None:
+    """1,000 connections send more requests than are answered in time."""
+    await _connections(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" * 20_000, b"")(hostile)
+
+
 def _expensive(method: str, path: str, body: dict[str, object] | None = None) -> Attack:
     """Return an attack of 100 requests at a time; `{id}` and `tasks` are the client's own."""
 
@@ -225,6 +236,9 @@ ATTACKS: Final[dict[str, Attack]] = {
     "1,000 connections that say nothing": _connections(b"", b""),
     "1,000 connections with slow heads": _connections(b"GET / HTTP/1.1\r\n", b"a: b\r\n"),
     "1,000 connections with slow bodies": _slow_bodies,
+    "1,000 connections with unfinished bodies": _unfinished_bodies,
+    "1,000 connections with pipelined requests": _many_pipelines,
+    "100 readiness checks": _expensive("GET", "/health/ready"),
     "connections opened and aborted": _churn,
     "100 searches": _expensive("GET", "/tasks?search=zzzz"),
     "100 sorted lists": _expensive("GET", "/tasks?sort=-dueDate&limit=100"),

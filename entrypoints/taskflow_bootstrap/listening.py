@@ -9,8 +9,18 @@ from typing import Final
 
 from taskflow_bootstrap.errors import InUse, StartError
 
-BUFFER_BYTES: Final = 128 * 1024
-"""What the kernel keeps of each connection in each direction; Linux doubles it for its own needs."""
+SEND_BUFFER: Final = 128 * 1024
+"""Bytes of a response that the kernel keeps until the client reads them (Linux allows the double).
+
+By itself it takes megabytes for each client that does not read, and copying them for a few hundred
+connections stops everybody for seconds.
+"""
+RECEIVE_BUFFER: Final = 32 * 1024
+"""Bytes that a client may have sent and nobody has read yet, for each connection (Linux allows the double).
+
+So much a read can bring at once, and what cannot be parsed yet is kept: with the kernel's own sizes a
+thousand connections can make that 256 MB. A body of 1 MiB takes some more round trips.
+"""
 _ADVICE: Final = "Name another with --port, or TASKFLOW_PORT."
 
 
@@ -37,10 +47,9 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Accepted connections inherit these. By itself the kernel takes megabytes for each client that
-        # does not read, and copying them for a few hundred connections stops everybody for seconds.
-        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            bound.setsockopt(socket.SOL_SOCKET, buffer, BUFFER_BYTES)
+        # Connections get them from the socket that accepts them, before a window is offered.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         bound.bind(address)
         bound.set_inheritable(True)
     except OSError as error:

@@ -18,7 +18,7 @@ from taskflow_http.errors import MethodNotAllowed, RouteNotFound
 from taskflow_http.idempotency import Fingerprints
 from taskflow_http.operations import HttpOptions, Operation, Services
 from taskflow_http.parameters import read_query
-from taskflow_http.places import Places, handle
+from taskflow_http.places import Bodies, Places, handle
 from taskflow_http.preconditions import conditional, refuse_preconditions
 from taskflow_http.table import OPERATIONS
 
@@ -72,6 +72,7 @@ def create_app(
     services = Services(
         use_cases=use_cases, tokens=tokens, clock=clock, limits=limits, addresses=addresses,
         places=Places(options.user_concurrency, options.expensive_concurrency),
+        bodies=Bodies(options.bodies_max),
         cursors=Cursors(cursor_key, *older_cursor_keys), fingerprints=Fingerprints(cursor_key),
         checks=dict(checks or {}), options=options,
     )  # fmt: skip
@@ -125,7 +126,13 @@ class Resource:
         operation = self._operations.get(scope["method"])
         if operation is None:
             raise MethodNotAllowed(self._operations)
-        services = self._services
+        try:
+            await self._answer(call, operation)
+        finally:
+            self._services.bodies.release(call)
+
+    async def _answer(self, call: Call, operation: Operation) -> None:
+        scope, services = call.scope, self._services
         await admit(call, operation, services)
         if operation.permission is not None:
             call.actor.require(operation.permission)

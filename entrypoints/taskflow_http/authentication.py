@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from taskflow_core import TaskFlowError, Unauthenticated
@@ -39,7 +40,7 @@ async def admit(call: Call, operation: Operation, services: Services) -> None:
     elif operation.limit is not None:
         await _count_address(call, services.limits.of(operation.limit), services)
     if operation.body is not None and not operation.secured:
-        await _receive(call, services)
+        await _receive(call, services, services.addresses.subject_of(call))
 
 
 async def _admit_user(call: Call, operation: Operation, services: Services) -> None:
@@ -50,12 +51,12 @@ async def _admit_user(call: Call, operation: Operation, services: Services) -> N
         await _count_address(call, services.limits.api, services)
         raise
     fault = None
+    limit, subject = services.limits.api, subject_of_user(claims.user_id)
     if operation.body is not None:
         try:
-            await _receive(call, services)
+            await _receive(call, services, subject)
         except TaskFlowError as error:
             fault = error  # reported once the sender is known and counted
-    limit, subject = services.limits.api, subject_of_user(claims.user_id)
     if limit is None:
         call.actor = await services.use_cases.authenticate(token, call.request_id)
     elif operation.body is None or operation.cost is None or fault is not None:
@@ -78,8 +79,10 @@ async def _admit_user(call: Call, operation: Operation, services: Services) -> N
             del fault
 
 
-async def _receive(call: Call, services: Services) -> None:
-    await call.read_body(services.options.body_max, services.options.body_timeout)
+async def _receive(call: Call, services: Services, subject: str) -> None:
+    options = services.options
+    took = partial(services.bodies.hold, call, subject)
+    await call.read_body(options.body_max, options.body_timeout, took)
 
 
 async def _authenticate_beside(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from taskflow_http.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from starlette.types import Receive, Scope
@@ -35,13 +37,24 @@ HEADER_BYTES_MAX: Final = 32 * 1024
 """uvicorn takes 2 MB of header fields and 20,000 of them; nobody needs that."""
 
 _host: Final = re.compile(
-    r"(\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(:[0-9]*)?"
+    r"(?:\[(?:(?P<v6>[0-9A-Fa-f:.]+)|v[0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\]"
+    r"|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?"
 ).fullmatch
 """RFC 9110 section 7.2: a host, which is not empty in a URI of http (section 4.2.1), and perhaps a port."""
 _sane_request_id: Final = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 _traceparent: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 ).fullmatch
+
+
+def _is_host(text: str) -> bool:
+    found = _host(text)
+    if found is None:
+        return False
+    try:
+        return found["v6"] is None or IPv6Address(found["v6"]) is not None
+    except ValueError:
+        return False
 
 
 class Disconnected(Exception):
@@ -61,13 +74,14 @@ class Call:
         receiving: Whether it waits for the client's body right now.
         body_wanted: Whether the body was asked for.
         content: The body's bytes, on routes that take one.
+        room: Bytes of the body that are counted in `Bodies`.
         body: What `Body.decode` made of them.
         mark: What the request is known by, if it is to be done once; only on routes that take such a key.
     """
 
     __slots__ = (
         "_headers", "actor", "body", "body_wanted", "content", "decision", "mark", "query", "receive",
-        "receiving", "reply", "request_id", "route", "scope", "token_given", "trace_id",
+        "receiving", "reply", "request_id", "room", "route", "scope", "token_given", "trace_id",
     )  # fmt: skip
 
     actor: Actor
@@ -81,6 +95,7 @@ class Call:
         self.token_given = False
         self.decision: Decision | None = None
         self.content = b""
+        self.room = 0
         self.body: Any = None
         self.mark: Mark | None = None
         self.receiving = self.body_wanted = False
@@ -137,15 +152,20 @@ class Call:
         host = self._headers.get(b"host")
         if host is None and self.scope["http_version"] != "1.0":
             raise MalformedRequest("The request has no Host header field.")
-        if host is not None and not _host(host.decode("latin-1")):
+        if host is not None and not _is_host(host.decode("latin-1")):
             raise MalformedRequest("The Host header field is not one host.")
         if self._headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             raise NotImplementedHere("Of transfer codings this server knows chunked alone.")
         if b"%" in (path := self.scope.get("raw_path") or b"") and b"%2f" in path.lower():
             raise RouteNotFound
 
-    async def read_body(self, most: int, seconds: float) -> bytes:
+    async def read_body(self, most: int, seconds: float, took: Callable[[int], None]) -> bytes:
         """Return the body, and keep it as `content`.
+
+        Args:
+            most: Bytes that it may have.
+            seconds: How long it may take to arrive.
+            took: Told how many bytes there are so far; raises where no more are to be taken.
 
         Raises:
             ContentTooLarge: It has more than `most` bytes, or says so.
@@ -158,13 +178,13 @@ class Call:
         self.receiving = self.body_wanted = True
         try:
             async with asyncio.timeout(seconds):
-                self.content = await self._received(most)
+                self.content = await self._received(most, took)
         except TimeoutError:
             raise RequestTimeout from None
         self.receiving = False
         return self.content
 
-    async def _received(self, most: int) -> bytes:
+    async def _received(self, most: int, took: Callable[[int], None]) -> bytes:
         chunks, size, more = [], 0, True
         while more:
             message = await self.receive()
@@ -175,6 +195,7 @@ class Call:
             size += len(chunk)
             if size > most:
                 raise ContentTooLarge(f"A body has at most {most} bytes.")
+            took(size)
             more = message.get("more_body", False)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

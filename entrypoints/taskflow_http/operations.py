@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from taskflow_core.ports.time import Clock
     from taskflow_http.cursors import Cursors
     from taskflow_http.idempotency import Fingerprints
-    from taskflow_http.places import Places
+    from taskflow_http.places import Bodies, Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,8 @@ class HttpOptions:
         check_timeout: Seconds that each readiness check may take.
         dispensable: Which readiness checks may fail with everything still served.
         body_max: Bytes of a body.
+        bodies_max: Bytes that the bodies of requests under way may hold in memory, a quarter of them
+            for one user (one address, where nobody is signed in).
         user_concurrency: Requests of one user (one address, where nobody is signed in) under way at a time;
             0 lifts this bound and the next.
         expensive_concurrency: Expensive requests of everybody under way at a time.
@@ -53,6 +55,7 @@ class HttpOptions:
     check_timeout: float = 2.0
     dispensable: frozenset[str] = frozenset()
     body_max: int = 1024 * 1024
+    bodies_max: int = 32 * 1024 * 1024
     user_concurrency: int = 4
     expensive_concurrency: int = 5
     cors_origins: tuple[str, ...] = ()
@@ -72,6 +75,7 @@ class Services:
     clock: Clock
     limits: Limits
     places: Places
+    bodies: Bodies
     addresses: Addresses
     cursors: Cursors
     fingerprints: Fingerprints

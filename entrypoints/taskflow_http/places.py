@@ -28,6 +28,8 @@ WAIT: Final = 2.0
 """Seconds in a line; less than a request's deadline, so that the answer says why it was refused."""
 LINE: Final = 32
 """How many requests of one subject may wait."""
+BODY_FREE: Final = 16 * 1024
+"""Bytes of a body that are taken however many bodies are under way."""
 
 
 class Bulkhead:
@@ -120,6 +122,52 @@ class Places:
                 await held.enter_async_context(self._expensive_of_one.place(subject))
                 await held.enter_async_context(self._expensive.place("expensive"))
             yield
+
+
+class Bodies:
+    """Counts the bytes of the bodies that a process holds, from their arrival to the end of their requests.
+
+    A body up to `BODY_FREE` is always taken: there are no more of these than there are connections.
+
+    Args:
+        most: Bytes for all subjects together; a quarter of them for one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._total = 0
+        self._held: Counter[str] = Counter()
+        self._subjects: dict[Call, str] = {}
+
+    def hold(self, call: Call, subject: str, size: int) -> None:
+        """Count the bytes of a body that are there so far.
+
+        Raises:
+            TooManyConcurrent: The bodies of the subject hold too much.
+            Overloaded: All bodies together hold too much.
+        """
+        if size <= BODY_FREE:
+            return
+        more = size - call.room
+        if self._held[subject] + more > self._most // 4:
+            raise TooManyConcurrent
+        if self._total + more > self._most:
+            raise Overloaded("Too many long requests are under way.")
+        self._total += more
+        self._held[subject] += more
+        self._subjects[call] = subject
+        call.room = size
+
+    def release(self, call: Call) -> None:
+        """Count the body of a request no more."""
+        subject = self._subjects.pop(call, None)
+        if subject is None:
+            return
+        self._total -= call.room
+        self._held[subject] -= call.room
+        if not self._held[subject]:
+            del self._held[subject]
+        call.room = 0
 
 
 def _subject(call: Call, operation: Operation, services: Services) -> str:

@@ -21,7 +21,8 @@ TAGS_MAX: Final = 8
 _OK: Final = 200
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_list_of_tags: Final = re.compile(rf"[ \t]*{_TAG}(?:[ \t]*,[ \t]*{_TAG})*[ \t]*").fullmatch
+_list_of_tags: Final = re.compile(rf"[ \t]*+(?:{_TAG}[ \t]*+)?+(?:,[ \t]*+(?:{_TAG}[ \t]*+)?+)*+").fullmatch
+"""Empty elements are ignored, as RFC 9110 section 5.6.1.2 asks. Possessive, so the time is linear."""
 _tags: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"').findall
 
 HEADER_PATTERN: Final = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*"){0,7})$'

@@ -144,7 +144,7 @@ class PatientProtocol(HttpToolsProtocol):
         """Wait for nothing any more."""
         self._stop_waiting()
         self._stop_write_timer()
-        self.bounds.proceed(self)
+        self.bounds.leave(self)
         self._held = b""
         if self._running is not None and not self._running.response_complete:
             # uvicorn tells the newest request alone.
@@ -173,10 +173,13 @@ class PatientProtocol(HttpToolsProtocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it goes on only if its client sends or reads something."""
+        """Whether it goes on only if its client sends or reads something, or did not wait to ask.
+
+        Who asks again before an answer is there has to expect to lose that (RFC 9112 section 9.3.2).
+        """
         if self.transport.is_closing():
             return False
-        return self.flow.write_paused or not self._in_head or not self._is_busy()
+        return self.flow.write_paused or not self._in_head or not self._is_running()
 
     @property
     def unread(self) -> int:
@@ -351,11 +354,12 @@ class PatientProtocol(HttpToolsProtocol):
     def _go_on(self) -> None:
         """Run the next request, or end the connection as was decided, or wait for more."""
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self._refusal is not None:
+            self.bounds.line_up(self)
+            return
+        if self._refusal is not None:
             self._send_refusal(self._refusal)
             return
-        elif self._eof:
+        if self._eof:
             self._close()
             return
         self.flow.resume_reading()
@@ -369,6 +373,16 @@ class PatientProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def run_next(self) -> None:
+        """Run the next request that was sent before the one before it was answered."""
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            self.flow.resume_reading()
+        else:
+            self._go_on()
 
     def pause_writing(self) -> None:
         """Stop reading too: a client that does not read its answers gets no more of them."""

@@ -313,3 +313,19 @@ async def test_a_connection_more_than_there_is_work_for_is_refused(world: World)
         go_on.set()
         for client in busy:
             assert (await client.answer())[0] == 200
+
+
+async def test_who_pipelines_makes_room_for_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two requests that came together a connection may be ended, as any that waits."""
+    monkeypatch.setattr("taskflow_http.connections.PIPELINED_MAX", 0)
+    async with AsyncExitStack() as stack:
+        port, server = await stack.enter_async_context(serving(world, connections_max=3))
+        for _ in range(3):
+            client = await stack.enter_async_context(connected(port))
+            await client.send(LIVE * 3)
+            assert (await client.answer())[0] == 200
+        async with connected(port) as other:
+            await other.send(LIVE)
+            assert (await other.answer())[0] == 200
+        for connection in connections(server):
+            connection.transport.abort()

@@ -78,9 +78,11 @@ def upgrade_rows() -> Iterator[tuple[str, Row]]:
 
 
 HOSTS_TAKEN = [b"x", b"x:80", b"x:", b"127.0.0.1:3000", b"[::1]", b"[::1]:3000", b"a_b.example.com.", b"%41"]
+HOSTS_TAKEN += [b"[::ffff:192.0.2.1]", b"[v1.fe80::a+en1]", b"x:99999"]
 HOSTS_REFUSED = [
     *(b"", b" ", b":80", b"x y", b"u@x", b"u:p@x", b"x/", b"x/y", b"x?y", b"x#y", b"x:y", b"x:1:2", b"[::1"),
     *(b"::1", b"http://x", b"\xc3\xa9", b"x\ty", b"%4", b"x, x", b"<x>", b"x\\y"),
+    *(b"[]", b"[:::::]", b"[1]", b"[::1]x", b"[1.2.3.4]", b"[::12345]", b"[v1.]", b"[fe80::a%25en1]"),
 ]
 
 

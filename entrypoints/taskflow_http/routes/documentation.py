@@ -12,7 +12,7 @@ from taskflow_core import NotFound
 from taskflow_http import schemas
 from taskflow_http.errors import RouteNotFound
 from taskflow_http.operations import Operation, Services
-from taskflow_http.replies import JSON, Reply, json_reply
+from taskflow_http.replies import JSON, Reply, encode, json_reply
 from taskflow_http.security_fields import PAGE
 
 if TYPE_CHECKING:
@@ -82,10 +82,19 @@ async def asset(call: Call, _: Services) -> Reply:
 # A host's path may have parameters, which clients choose.
 @functools.lru_cache(maxsize=8)
 def _document(server: str) -> bytes:
+    before, after = _around_server()
+    return before + encode(server) + after
+
+
+@functools.cache
+def _around_server() -> tuple[bytes, bytes]:
+    """Return what stands before and after the server's URL: to make it all takes 30 ms."""
     # The document is made of the table that this module is a part of.
     from taskflow_http.openapi.document import openapi_json  # noqa: PLC0415
 
-    return openapi_json(server)
+    mark = "/where/this/is/mounted"
+    before, _, after = openapi_json(mark).partition(encode(mark))
+    return before, after
 
 
 @functools.cache
