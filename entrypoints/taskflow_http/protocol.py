@@ -116,6 +116,7 @@ class PatientProtocol(HttpToolsProtocol):
     _in_head = True
     _received = 0
     _framing = 0
+    _body_left = 0
     _held = b""
     _held_from = 0
     _turn: Handle | None = None
@@ -230,8 +231,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _next_piece(self) -> bytes:
         start = self._held_from
-        end = self._held.find(_HEAD_END, start + PIECE_MIN, start + PIECE_MAX)
-        self._held_from = start + PIECE_MAX if end < 0 else end + len(_HEAD_END)
+        if self._body_left > 0:
+            # No request can begin inside of a body whose length is known.
+            self._held_from = start + self._body_left
+        else:
+            end = self._held.find(_HEAD_END, start + PIECE_MIN, start + PIECE_MAX)
+            self._held_from = start + PIECE_MAX if end < 0 else end + len(_HEAD_END)
         piece = self._held[start : self._held_from]
         if self._held_from >= len(self._held):
             self._held = b""
@@ -300,6 +305,7 @@ class PatientProtocol(HttpToolsProtocol):
             # RFC 9110 section 10.1.1: such a client does not know the answer.
             self.expect_100_continue = False
         self._in_head = False
+        self._body_left = int(next((value for name, value in self.headers if name == b"content-length"), 0))
         self._received = self._framing = 0
         self._stop_waiting()
         super().on_headers_complete()
@@ -309,6 +315,7 @@ class PatientProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._framing = 0
+        self._body_left -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -318,6 +325,7 @@ class PatientProtocol(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._in_head = True
+        self._body_left = 0
         self._received = 0
         self._stop_waiting()
         if self.cycle.response_complete:

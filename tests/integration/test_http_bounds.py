@@ -177,6 +177,35 @@ async def test_others_have_their_turn(world: World, monkeypatch: pytest.MonkeyPa
     assert 0 < most <= 2 * TURN_BYTES
 
 
+async def test_a_body_of_known_length_is_parsed_as_it_arrives(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body that is refused and dropped costs little: nothing in it is looked for, and none of it waits."""
+    async with serving(world) as (port, server), connected(port) as client:
+        await until(lambda: server.server_state.connections)
+        (connection,) = connections(server)
+        arrived, parsed = 0, 0
+        receive, parse = connection.data_received, connection._parse
+
+        def received(data: bytes) -> None:
+            nonlocal arrived
+            arrived += 1
+            receive(data)
+
+        def counted(data: bytes) -> None:
+            nonlocal parsed
+            parsed += 1
+            parse(data)
+
+        monkeypatch.setattr(connection, "data_received", received)
+        monkeypatch.setattr(connection, "_parse", counted)
+        await client.send(b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        await client.send(b"\r\n\r\n" * 250_000)
+        await until(lambda: connection._in_head)
+
+    assert parsed <= arrived + 20
+
+
 async def test_trailers_without_end_are_refused_early(world: World) -> None:
     async with serving(world) as (port, _), connected(port) as client:
         head = b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
