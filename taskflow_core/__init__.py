@@ -356,7 +356,7 @@ _USE_CASES = {
 }
 """Name to module in `taskflow_core.use_cases`. They are half of the time that an import takes."""
 
-if not TYPE_CHECKING:
+if not TYPE_CHECKING:  # pragma: no branch - type checkers alone take the other
 
     def __getattr__(name: str) -> object:
         """Load a use case, or one of its commands, when it is first asked for."""

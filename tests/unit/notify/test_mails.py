@@ -98,9 +98,9 @@ def test_what_is_no_address_is_told_apart_from_what_a_server_refuses(text: str) 
 
 
 @pytest.mark.parametrize("address", ["ada@" + "ü" * 60 + ".example", "ada@\u05d0a.example"])
-def test_an_address_that_an_account_can_have_may_take_no_mail(address: str) -> None:
+def test_an_address_without_an_ascii_form_takes_no_mail(address: str) -> None:
     with pytest.raises(Unaddressable):
-        WRITE(notice(email=check_email(address)))
+        WRITE(notice(email=address))
 
 
 @given(
