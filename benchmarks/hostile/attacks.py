@@ -169,6 +169,7 @@ def _connections(first: bytes, then: bytes) -> Attack:
                         await asyncio.wait([ended], timeout=1)
                         writer.write(then)
                     writer.close()
+                    await ended
                 await asyncio.sleep(0.1)
 
         async with asyncio.TaskGroup() as group:
