@@ -163,12 +163,12 @@ def write_pid(descriptor: int, pid: int) -> None:
 
 
 def read_pid(descriptor: int) -> int | None:
-    """The process id that is the file's content; None where there is none."""
+    """Return the process id in the file; None if the file does not exist."""
     return pid_in(os.pread(descriptor, 32, 0).decode(errors="replace").strip())
 
 
 def pid_in(text: str) -> int | None:
-    """The process id that a text is; None where it is none, as after a crash or on a full disk."""
+    """Return the text as a process id; None if it is not one, as after a crash or on a full disk."""
     number = int(text) if text.isascii() and text.isdecimal() and len(text) <= _PID_DIGITS else 0
     return number if 0 < number <= _PID_MAX else None
 

@@ -68,7 +68,7 @@ class Tools:
 
     @classmethod
     def of(cls, settings: Settings, passwords: PasswordHasher | None = None) -> Tools:
-        """Return tools of these settings; whoever gives `passwords` closes it."""
+        """Return tools of these settings; the caller that gives `passwords` closes it."""
         return cls(
             settings, passwords or make_passwords(settings), make_common_passwords(),
             make_tokens(settings), make_refresh_tokens(settings), SystemClock(), Uuid7(), SystemChance(),
@@ -92,7 +92,7 @@ class JoinedUseCases(UseCases):
 
 
 def make_engine(settings: Settings) -> AsyncEngine:
-    """Return an engine, which whoever made it disposes of.
+    """Return an engine; the caller disposes of it.
 
     Raises:
         SettingsError: There is no address, or it cannot be used.

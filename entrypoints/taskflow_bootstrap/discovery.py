@@ -34,7 +34,7 @@ def find(settings: Settings, data_dir: Path | None) -> Found:
     """Return the settings with the addresses of the database that is meant.
 
     A directory that was named goes first, then the environment, then `.taskflow` here or in a parent. One
-    that was found is believed only if its owner is this user, root, or whoever ran sudo; one that was named
+    that was found is believed only if its owner is this user, root, or the user of sudo; one that was named
     to root may be anybody's.
 
     Raises:

@@ -17,7 +17,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 def configure_dev_logs(settings: Settings) -> None:
-    """Log for whoever watches `taskflow dev`, unless the settings name a format or the level debug."""
+    """Log for people who watch `taskflow dev`, unless the settings name a format or the level debug."""
     if settings.log_format == "auto":
         taskflow_http.configure_logging("console", settings.log_level, quiet=settings.log_level != "debug")
     else:

@@ -107,7 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str = ""
 
     def __post_init__(self) -> None:
-        """Read text as a variable's is read, where the setting is none: `jwt_secret="…"`, `hsts="on"`."""
+        """Read text like a variable's, where the setting is not a text: `jwt_secret="…"`, `hsts="on"`."""
         faults = []
         for name, default in _DEFAULTS.items():
             value = getattr(self, name)

@@ -115,7 +115,7 @@ class Bounds:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
     def stall(self, connection: Connection, now: float) -> None:
-        """Count what a client does not read; where that is too much, end whoever reads the slowest."""
+        """Count what a client does not read; if that is too much, end the slowest connections."""
         self._stalled[connection] = now, connection.unread
         total = sum(each.unread for each in self._stalled)
         while total > self._unread_max:

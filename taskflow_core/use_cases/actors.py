@@ -25,7 +25,7 @@ async def load_users(
     """Return users by id, and the actor with the permissions that its role has now, all locked in id order.
 
     What the actor may do must be checked again with the actor that is returned. One without a session stays
-    as it is: the operator has no row, and for others whoever made the `Actor` is responsible.
+    as it is: the operator has no row, and for others the code that made the `Actor` is responsible.
 
     Raises:
         Unauthenticated: The session has ended, or its user may not sign in any more.

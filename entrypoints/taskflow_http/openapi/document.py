@@ -38,8 +38,9 @@ Users, their tasks, and background jobs.
   one again; `If-Match` avoids overwriting a change that somebody else made in the meantime. A change
   of something without an `ETag` refuses both with 400.
 - **Rate limits** count log-in, refresh and registration by address, and authenticated requests by
-  user; a batch counts as many requests as it has tasks. `RateLimit` says how many remain; 429 has
-  `Retry-After`. Requests with a missing or invalid token count against their address.
+  user. A body counts as one more for each 16 KiB, a batch by its tasks, each with the bytes that it
+  writes. `RateLimit` says how many remain; 429 has `Retry-After`. Requests with a missing or
+  invalid token count against their address.
 - **Idempotency**: a POST outside `/auth/` with an `Idempotency-Key` takes effect once in 24 hours,
   however often it is sent. The same key with another path, query or body is refused. Other methods
   ignore the key.

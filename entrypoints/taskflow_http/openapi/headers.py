@@ -67,8 +67,8 @@ REQUEST_HEADERS: Final[dict[str, Part]] = {
         "in": "header",
         "required": False,
         "description": (
-            'Apply the request only if the version is none of these, such as `"3"`: otherwise GET responds '
-            "with 304, other methods with 412."
+            'Apply the request only if the version is not one of these, such as `"3"`: otherwise GET '
+            "responds with 304, other methods with 412."
         ),
         "schema": {"type": "string", "pattern": HEADER_PATTERN, "examples": ['"3"']},
     },
